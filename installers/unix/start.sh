@@ -1,0 +1,17 @@
+#!/bin/sh
+# What ./install.sh hands over to: runs tfup of this clone in its private environment, made on the first run.
+set -eu
+
+main() {
+    case $0 in
+        (*/*) root=${0%/*}/../.. ;;
+        (*) root=../.. ;;
+    esac
+    # shellcheck source-path=SCRIPTDIR source=bootstrap.sh
+    . "$root/installers/unix/bootstrap.sh"
+    environment "$root/requirements/tfup.txt"
+    # -I: no PYTHON* variable, no folder of the person's and no user site changes what tfup imports
+    exec "$python" -I "$root/installers/start.py" "$@"
+}
+
+main "$@"

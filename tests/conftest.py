@@ -1,0 +1,23 @@
+"""What all tests share: without a mark, none reaches beyond this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections to other machines in tests that are not marked as needing them."""
+    if not {"network", "real"} & {mark.name for mark in request.node.iter_markers()}:
+        monkeypatch.setattr(socket.socket, "connect", connect_at_home)
+
+
+def connect_at_home(self: socket.socket, address: Any, connect: Any = socket.socket.connect) -> None:  # noqa: ANN401 (as socket has it)
+    """Connect to this machine, and to no other."""
+    if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
+        pytest.fail(f"a test without the mark `network` connects to {address[0]}")
+    connect(self, address)

@@ -1,0 +1,115 @@
+"""The main job for real: three eras installed from their locks and proved by their checks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import environment, tfup
+
+pytestmark = [pytest.mark.real, pytest.mark.network]
+
+ERAS = {
+    "1.x on 3.7": (["tensorflow==1.15.*"], "1.15.5", "3.7"),
+    "2.10 on 3.10": (["tensorflow==2.10.1", "--python", "3.10"], "2.10.1", "3.10"),
+    "Keras of 2018": (["keras==2.2.4", "pillow"], "1.15.5", "3.7"),
+}
+
+
+def outcomes_of(document: dict[str, Any]) -> dict[str, str]:
+    """Return the status of each check."""
+    return {one["name"]: one["status"] for one in document["outcomes"]}
+
+
+def assert_proved(document: dict[str, Any]) -> None:
+    """Every check passed; only the one for a GPU may be skipped."""
+    statuses = outcomes_of(document)
+
+    assert "skipped" == statuses.pop("gpu_is_used")
+    assert {"proved"} == set(statuses.values()), document["outcomes"]
+    assert document["proved"]
+
+
+def ask(python: str, code: str, cwd: Path) -> str:
+    """Return what an environment's Python prints."""
+    done = subprocess.run(
+        [python, "-c", code], cwd=cwd, env=environment(cwd), capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_era_is_installed_and_proved(era: str, tmp_path: Path) -> None:
+    """From the wish to checks that passed, with the very versions of the lock."""
+    words, version, minor = ERAS[era]
+    run = tfup("install", *words, "--json", cwd=tmp_path)
+    document = run.document
+
+    assert 0 == run.code, run.out
+    assert_proved(document)
+    assert (version, minor) == (
+        document["plan"]["choice"]["version"],
+        ".".join(document["plan"]["choice"]["python"].split(".")[:2]),
+    )
+    pinned = {pin["name"]: pin["version"] for pin in document["plan"]["pins"]}
+    installed = installed_in(Path(document["environment"]["folder"]))
+    assert pinned == installed
+
+
+def installed_in(folder: Path) -> dict[str, str]:
+    """Return the packages of an environment by their metadata on the disk."""
+    found = {}
+    for record in folder.glob("lib/python*/site-packages/*.dist-info/METADATA"):
+        fields = dict(
+            line.split(": ", 1)
+            for line in record.read_text(encoding="utf-8").splitlines()[:12]
+            if ": " in line
+        )
+        found[fields["Name"].lower().replace("_", "-").replace(".", "-")] = fields["Version"]
+    return found
+
+
+def test_newest_release_lives_a_whole_life(tmp_path: Path) -> None:
+    """Default install, a second one that changes nothing, packages beside it, undo, and back again."""
+    first = tfup("install", "--json", cwd=tmp_path)
+    assert 0 == first.code, first.out
+    assert_proved(first.document)
+    python = first.document["environment"]["python"]
+    for name in ("Pipfile", "Pipfile.lock", "requirements.txt", "pylock.toml", "environment.yml"):
+        assert (tmp_path / name).is_file(), name
+
+    again = tfup("install", "--json", cwd=tmp_path).document
+    assert not again["environment"]["made"]
+    assert first.document["plan"]["pins"] == again["plan"]["pins"]
+
+    beside = tfup("install", "scikit-learn", "h5py", "--json", cwd=tmp_path)
+    assert 0 == beside.code, beside.out
+    assert first.document["plan"]["choice"] == beside.document["plan"]["choice"]
+    assert "resolved" == beside.document["plan"]["proof"]["status"]
+    assert "ok" == ask(python, "import sklearn, h5py; print('ok')", tmp_path)
+    assert 'scikit-learn = "==' in (tmp_path / "Pipfile").read_text(encoding="utf-8")
+
+    assert 0 == tfup("undo", "--json", cwd=tmp_path).code
+    assert "scikit-learn" not in (tmp_path / "Pipfile").read_text(encoding="utf-8")
+    assert "False" == ask(
+        python, "import importlib.util as u; print(u.find_spec('sklearn') is not None)", tmp_path
+    )
+
+    checked = tfup("check", "--only", "hello_session", "--json", cwd=tmp_path)
+    assert {"hello_session": "proved"} == outcomes_of(checked.document)
+
+
+def test_failed_check_is_told_and_ends_with_one(tmp_path: Path) -> None:
+    """A broken environment is not called well: exit 1, the check, its cause and the log."""
+    folder = tmp_path / "env"
+    venv.create(folder, with_pip=False)
+    run = tfup("check", "--project", folder, "--json", cwd=tmp_path)
+
+    assert 1 == run.code
+    assert "failed" == outcomes_of(run.document)["import_tensorflow"]
+    assert "tensorflow" in json.dumps(run.document)

@@ -1,0 +1,169 @@
+"""Stage 3: every package exactly, each pin with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from tfup.errors import Unresolvable, UsageError
+from tfup.managers.uv import Resolved
+from tfup.model import Choice, Match, Obstacle, PassedOver, Pin, Wheel, Wish
+from tfup.pin import bounds, installs, lock_digest, meets, pin, wished_beside
+from tfup.wish import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHOICE = Choice(
+    project="tensorflow",
+    version="1.15.5",
+    python="3.7.16",
+    python_tag="cp37",
+    python_path="/usr/bin/python3.7",
+    python_from="found",
+    wheel=Wheel("tensorflow-1.15.5-cp37-cp37m-manylinux2010_x86_64.whl", "a" * 64, 110499974),
+    platform="linux_x86_64",
+    glibc="2.17",
+)
+UNLOCKED = replace(CHOICE, version="1.15.999")
+
+
+class Answers:
+    """A resolver that gives prepared answers and remembers what it was asked."""
+
+    def __init__(self, *answers: list[Resolved]) -> None:
+        """Keep the answers, first things first."""
+        self.answers = list(answers)
+        self.asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+
+    def __call__(
+        self, _choice: Choice, requirements: Sequence[str], constraints: Sequence[str], _sdists: Sequence[str]
+    ) -> list[Resolved]:
+        """Return the next answer."""
+        self.asked.append((tuple(requirements), tuple(constraints)))
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def package(name: str, version: str, *tags: str) -> Resolved:
+    """Return a resolved package with one wheel for each tag."""
+    wheels = (Wheel(f"{name}-{version}-{tag}.whl", f"{tag}{version}") for tag in tags)
+    return Resolved(name, version, tuple(wheels))
+
+
+PROTOBUF = package("protobuf", "3.19.6", "cp37-cp37m-manylinux_2_5_x86_64.manylinux1_x86_64")
+ANSWER = [package("tensorflow", "1.15.999", "cp37-cp37m-manylinux2010_x86_64"), PROTOBUF]
+
+
+def plan_of(choice: Choice | None, resolve: Answers, *requirements: str) -> object:
+    """Return the plan for a choice and a wish."""
+    return pin(Match(choice), Wish(requirements=requirements), resolve, "digest of checks")  # type: ignore[arg-type]
+
+
+def test_build_without_a_lock_is_resolved_under_our_bounds() -> None:
+    """The bounds with their {minor} filled in, and the Keras that pairs, go to the resolver."""
+    resolve = Answers(ANSWER)
+    plan = plan_of(UNLOCKED, resolve)
+
+    requirements, constraints = resolve.asked[0]
+    assert ("tensorflow==1.15.999", "keras==2.3.1") == requirements
+    assert {"protobuf<3.20", "numpy<2", "tensorflow-estimator==1.15.*"} <= set(constraints)
+    assert "resolved" == plan.proof.status  # type: ignore[attr-defined]
+
+
+def test_bound_is_told_with_its_reason() -> None:
+    """The pin of protobuf says why it is old, and the known issue is listed."""
+    plan = plan_of(UNLOCKED, Answers(ANSWER))
+
+    assert "protobuf 4" in next(one.why for one in plan.pins if one.name == "protobuf")  # type: ignore[attr-defined]
+    assert ["protobuf-descriptors-4plus"] == [one.id for one in plan.workarounds]  # type: ignore[attr-defined]
+
+
+def test_version_without_a_file_for_the_oldest_system_is_left_out() -> None:
+    """A wheel for glibc 2.28 alone would keep the plan from a machine that the build runs on."""
+    new = package("grpcio", "2.0", "cp37-cp37m-manylinux_2_28_x86_64")
+    old = package("grpcio", "1.0", "cp37-cp37m-manylinux_2_17_x86_64")
+    resolve = Answers([*ANSWER, new], [*ANSWER, old])
+    plan = plan_of(UNLOCKED, resolve)
+
+    assert "grpcio!=2.0" in resolve.asked[1][1]
+    assert ["1.0"] == [one.version for one in plan.pins if one.name == "grpcio"]  # type: ignore[attr-defined]
+
+
+def test_package_that_never_fits_ends_with_a_sentence() -> None:
+    """The search for an older version ends."""
+    with pytest.raises(Unresolvable):
+        plan_of(UNLOCKED, Answers([package("grpcio", "2.0", "cp37-cp37m-win_amd64")]))
+
+
+def test_nothing_that_fits_is_a_plan_that_says_why() -> None:
+    """Without a choice the plan has the obstacles of the nearest build and their remedies."""
+    near = PassedOver(
+        "tensorflow", "2.21.0", (Obstacle("libc", "glibc 2.27", "glibc 2.17", "use a newer one"),)
+    )
+    plan = pin(Match(None, (near,), nearest=near), Wish(), Answers([]), "")  # type: ignore[arg-type]
+
+    assert plan.choice is None
+    assert ("use a newer one",) == plan.remedies
+    assert near.obstacles == plan.obstacles
+
+
+@pytest.mark.parametrize(
+    ("wanted", "met"),
+    [
+        ("keras", True),
+        ("keras==2.3.*", True),
+        ("keras==2.2.4", False),
+        ("pillow", False),
+        ("keras[extra]", False),
+    ],
+)
+def test_requirement_that_a_pin_meets_needs_no_resolving(wanted: str, met: bool) -> None:  # noqa: FBT001 -- a table
+    """Extras and markers are left to uv."""
+    assert met == meets(parse(wanted), {"keras": "2.3.1"})
+
+
+def test_only_what_the_lock_lacks_is_wished_beside() -> None:
+    """The build itself and what is pinned already are no extras."""
+    pins = (Pin("keras", "2.3.1", ()),)
+
+    assert ["pillow"] == wished_beside(Wish(requirements=("tensorflow==1.15.*", "Keras", "pillow")), pins)
+
+
+@pytest.mark.parametrize(
+    ("file", "fits"),
+    [
+        ("six-1.17.0-py2.py3-none-any.whl", True),
+        ("grpcio-1-cp37-cp37m-manylinux_2_17_x86_64.whl", True),
+        ("grpcio-1-cp37-cp37m-manylinux_2_28_x86_64.whl", False),
+        ("grpcio-1-cp36-cp36m-manylinux1_x86_64.whl", False),
+        ("grpcio-1-cp37-cp37m-macosx_10_9_x86_64.whl", False),
+        ("libclang-1-py2.py3-none-manylinux2010_x86_64.whl", True),
+        ("psutil-1-cp36-abi3-manylinux2014_x86_64.whl", True),
+    ],
+)
+def test_wheel_fits_by_its_tags(file: str, fits: bool) -> None:  # noqa: FBT001 -- a table
+    """Python, ABI and platform of the file name decide."""
+    assert fits == installs(CHOICE, file)
+
+
+def test_digest_changes_with_any_hash_and_with_no_order() -> None:
+    """A proof names exactly these files."""
+    pins = [Pin("a", "1", ("sha256:1",)), Pin("b", "2", ("sha256:2", "sha256:3"))]
+
+    assert lock_digest(pins) == lock_digest(reversed(pins))
+    assert lock_digest(pins) != lock_digest([pins[0], replace(pins[1], hashes=("sha256:2",))])
+
+
+def test_bounds_of_the_newest_release_are_few() -> None:
+    """A release of today needs none of the old bounds."""
+    assert () == bounds(replace(CHOICE, version="2.21.0", python_tag="cp313"))
+
+
+def test_text_that_is_no_requirement_is_refused() -> None:
+    """A slip of the finger is a usage error with an example to type."""
+    with pytest.raises(UsageError) as caught:
+        parse("tensorflow=1.15")
+
+    assert "tfup plan" in (caught.value.hint or "")

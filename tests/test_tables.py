@@ -1,0 +1,111 @@
+"""The tables in data/: canonical, sourced, and consistent with each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from tfup import tables
+from tfup.documents import DOCUMENTS
+from tfup.match import choose
+from tfup.model import Machine, Wish
+from tfup.pin import lock_digest, lock_pins
+from tfup.tables import DATA, BuildRow, CompanionRule, KerasRule, LockRow, ProofRow, Table
+from tools.make_schemas import render as render_schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLES = sorted(path for path in DATA.rglob("*.json") if path.parent.name != "schemas")
+LOCKS = [path for path in TABLES if "locks" in path.parts]
+
+
+def locked_builds() -> list[tuple[tables.Build, LockRow]]:
+    """Return every build that has a lock, with it."""
+    found = []
+    for row in tables.load("builds.json", BuildRow):
+        for build in tables.builds(row):
+            lock = tables.lock(build.project, build.version, build.python_tag, build.family)
+            if lock:
+                found.append((build, lock))
+    return found
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: str(path.relative_to(DATA)))
+def test_table_is_in_canonical_form(path: Path) -> None:
+    """What a tool would write is what is there: one row a line."""
+    table = msgspec.json.decode(path.read_bytes(), type=Table)
+
+    assert tables.render(table.about, table.rows) == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_schema_is_that_of_the_type(name: str) -> None:
+    """The published schemas are made from the types, and not by hand."""
+    assert render_schema(name) == (DATA / "schemas" / f"{name}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("rule", tables.load("companions.json", CompanionRule), ids=lambda rule: rule.id)
+def test_bound_has_a_source_and_meets_some_release(rule: CompanionRule) -> None:
+    """A rule without a source is a rumour, and one that no release meets is dead."""
+    versions = {row.version for row in tables.releases("tensorflow")}
+
+    assert rule.source
+    assert rule.why
+    assert Requirement(rule.bound.format(minor="1.0")).specifier
+    assert any(SpecifierSet(rule.tensorflow).contains(version) for version in versions)
+
+
+def test_keras_rules_do_not_overlap() -> None:
+    """Each release has exactly one rule."""
+    rules = [SpecifierSet(rule.tensorflow) for rule in tables.load("keras.json", KerasRule)]
+    for row in tables.load("builds.json", BuildRow):
+        assert [row.version] == [row.version for rule in rules if rule.contains(row.version)]
+
+
+def test_every_lock_belongs_to_a_build() -> None:
+    """No lock is left over from a build that the table does not have."""
+    rows = sum(len(tables.load(str(path.relative_to(DATA)), LockRow)) for path in LOCKS)
+
+    assert rows == len(locked_builds())
+
+
+def test_digest_of_every_lock_is_that_of_its_pins() -> None:
+    """Each pin has a file for the Python and the oldest system of the build; the digest is over them."""
+    for build, lock in locked_builds():
+        pins = lock_pins(choose(build, Machine(), Wish()))
+
+        assert [] == [pin.name for pin in pins if not pin.hashes], build.wheel.file
+        assert lock.digest == lock_digest(pins), build.wheel.file
+
+
+def test_locks_obey_the_rules() -> None:
+    """Each pin is inside our bounds for its release and Python."""
+    from tfup.pin import bounds
+
+    for build, lock in locked_builds():
+        pinned = dict(pin.split("==") for pin in lock.pins)
+        for bound in map(Requirement, bounds(choose(build, Machine(), Wish()))):
+            assert bound.name not in pinned or bound.specifier.contains(pinned[bound.name]), (
+                build.wheel.file,
+                bound,
+            )
+
+
+def test_proofs_name_locks_that_are_there() -> None:
+    """A proof of pins that nobody can get any more is removed."""
+    digests = {lock.digest for _, lock in locked_builds()}
+
+    assert [] == [row.version for row in tables.load("proofs.json", ProofRow) if row.lock not in digests]
+
+
+def test_files_are_named_once_by_their_hash() -> None:
+    """No two files of the table have one name with different hashes."""
+    seen: dict[str, str] = {}
+    for files in tables.files().values():
+        for file in files:
+            assert seen.setdefault(file.file, file.sha256) == file.sha256

@@ -1,0 +1,92 @@
+"""Stage 0: what was typed, and what the folder remembers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tfup.arguments import read_arguments, split_command
+from tfup.errors import UsageError
+from tfup.model import Wish
+from tfup.wish import from_arguments, remember
+
+
+def typed(*words: str) -> Wish:
+    """Return the wish of a command line."""
+    return from_arguments(read_arguments(words))
+
+
+def test_first_word_that_is_no_command_is_a_wish() -> None:
+    """`tfup 'tensorflow==1.15.*'` is an install."""
+    arguments = read_arguments(["tensorflow==1.15.*", "--python", "3.7"])
+
+    assert ("install", ["tensorflow==1.15.*"]) == (arguments.command, arguments.wish)
+
+
+def test_nothing_typed_is_an_install_without_a_wish() -> None:
+    """`tfup` alone does the whole story."""
+    assert ("install", []) == (read_arguments([]).command, read_arguments([]).wish)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["--json", "plan"], "plan"),
+        (["--project", "plan"], "install"),
+        (["--project=plan", "detect"], "detect"),
+        (["--version"], None),
+        (["--quiet"], "install"),
+        (["keras", "plan"], "install"),
+    ],
+)
+def test_command_is_found_behind_options(words: list[str], command: str | None) -> None:
+    """The value of an option is no command."""
+    assert command == split_command(words)[0]
+
+
+@pytest.mark.parametrize("name", ["doctor", "explain"])
+def test_promised_command_is_not_taken_for_a_package(name: str) -> None:
+    """Nobody installs a package named doctor by mistake."""
+    with pytest.raises(UsageError):
+        read_arguments([name])
+
+
+@pytest.mark.parametrize(
+    "words", [["tensorflow==", "x"], ["--python", "three"], ["--gpu", "--cpu"], ["plan", "--nonsense"]]
+)
+def test_what_cannot_be_understood_is_a_usage_error(words: list[str]) -> None:
+    """Every slip has the form of our errors."""
+    with pytest.raises(UsageError) as caught:
+        typed(*words)
+
+    assert caught.value.hint
+
+
+def test_earlier_build_goes_on_when_a_package_is_added() -> None:
+    """`tfup pillow` in a project of 1.15 stays with 1.15 and its Python."""
+    before = Wish(requirements=("tensorflow==1.15.*", "keras==2.2.4"), python="3.7")
+    after = remember(typed("pillow"), before, ("scikit-learn",))
+
+    assert ("pillow", "tensorflow==1.15.*", "keras==2.2.4", "scikit-learn") == after.requirements
+
+
+def test_new_build_replaces_the_earlier_one_with_its_keras() -> None:
+    """`tfup 'tensorflow==2.15.*'` forgets the Keras and the Python of 1.15."""
+    before = Wish(requirements=("tensorflow==1.15.*", "keras==2.2.4"), python="3.7")
+    after = remember(typed("tensorflow==2.15.*"), before, ("tensorflow", "scikit-learn"))
+
+    assert ("tensorflow==2.15.*", "scikit-learn") == after.requirements
+    assert after.python is None
+
+
+def test_same_command_without_words_repeats_the_wish() -> None:
+    """A second `tfup` repairs what the first one made."""
+    before = Wish(requirements=("tensorflow==1.15.*",), python="3.7")
+
+    assert before == remember(typed(), before)
+
+
+def test_build_of_a_pipfile_is_a_wish() -> None:
+    """A person's own Pipfile that asks for TensorFlow is obeyed."""
+    assert ("tensorflow==2.15.*", "requests") == remember(
+        typed(), None, ("tensorflow==2.15.*", "requests")
+    ).requirements

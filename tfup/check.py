@@ -1,0 +1,253 @@
+"""Stage 5, check: the claims in checks/, tried by the environment's own Python.
+
+All checks share one process, so that TensorFlow is imported once. If it dies, the check that was
+running is `crashed`, and the rest go on in a new process. Processes report through a file: see
+checks/reporting.py for its lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from tfup.errors import Need, NoEnvironment, UsageError
+from tfup.model import Environment, Outcome, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from io import FileIO
+
+CHECKS = (
+    "import_tensorflow",
+    "hello_session",
+    "matrix_product",
+    "keras_backend",
+    "keras_fit",
+    "save_and_load",
+    "gpu_is_used",
+)
+"""The claims, each after those that it builds on."""
+
+_POLL = 0.02  # seconds between two looks at the report
+_FAREWELL = 10.0  # seconds that a process may take to leave after its last answer
+
+# How a process ends without a word: signals as negative numbers, exceptions of Windows as they are.
+# Sources: signal(7); [MS-ERREF] section 2.3.1. The numbers of Windows were not met here.
+_DEATHS = {
+    -4: "illegal instruction (SIGILL): the build needs CPU features that this processor lacks",
+    -6: "it gave up (SIGABRT): a library met a state that it cannot handle",
+    -7: "bus error (SIGBUS): the disk or the shared memory is full, or a file was cut off",
+    -8: "arithmetic error (SIGFPE)",
+    -9: "killed (SIGKILL): most often because the memory ran out",
+    -11: "segmentation fault (SIGSEGV): compiled parts do not fit together, or a driver is broken",
+    -15: "ended by another program (SIGTERM)",
+    0xC000001D: "illegal instruction (0xC000001D): the build needs CPU features that this processor lacks",
+    0xC0000005: "access violation (0xC0000005): compiled parts do not fit together, or a driver is broken",
+    0xC0000135: "a DLL was not found (0xC0000135): most often the Visual C++ runtime",
+}
+
+
+class _Line(msgspec.Struct):
+    """A line of the report; without a status it tells that the check has begun."""
+
+    check: str
+    status: Status | None = None
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class _Run(NamedTuple):
+    """What the processes of one run have in common; `deadline` by the monotonic clock."""
+
+    environment: Environment
+    log: Path
+    limit: float
+    deadline: float
+    tell: Callable[[Outcome], None]
+
+
+def check(
+    environment: Environment,
+    names: Sequence[str] | None = None,
+    *,
+    timeout: float,
+    log: Path,
+    on_outcome: Callable[[Outcome], None] | None = None,
+) -> tuple[Outcome, ...]:
+    """Try the named claims, or all of them, in this environment; `on_outcome` hears each at once.
+
+    `timeout` is in seconds and for all of them together. The output goes to the end of `log`.
+    Raises UsageError for an unknown name, NoEnvironment when there is no Python to ask.
+    """
+    outcomes: list[Outcome] = []
+
+    def tell(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if on_outcome:
+            on_outcome(outcome)
+
+    wanted = known(names)
+    run = _Run(environment, log, timeout, time.monotonic() + timeout, tell)
+    while left := wanted[len(outcomes) :]:
+        _try_in_one_process(run, left)
+    return tuple(outcomes)
+
+
+def checks_folder() -> Path:
+    """Return the folder of the checks: inside the installed package, beside it in a clone."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "checks"
+    return packaged if packaged.is_dir() else here.parent / "checks"
+
+
+def checks_digest(folder: Path | None = None) -> str:
+    """Return the SHA-256 of the checks' names and contents: a proof holds for these very checks."""
+    digest = hashlib.sha256()
+    for file in sorted((folder or checks_folder()).glob("*.py")):
+        content = file.read_bytes().replace(b"\r\n", b"\n")  # git may have changed the line ends
+        digest.update(f"{file.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------- what is asked of whom
+
+
+def known(names: Sequence[str] | None) -> list[str]:
+    """Return the checks of these names, or all of them; UsageError where there is none of that name."""
+    names = CHECKS if names is None else names
+    unknown = [name for name in names if name not in CHECKS]
+    if unknown:
+        sentence = f"There is no check named {', '.join(unknown)}; the checks are {', '.join(CHECKS)}."
+        raise UsageError(sentence, hint="tfup check --only hello_session")
+    return list(dict.fromkeys(names))
+
+
+# ---------------------------------------------------------------- one process
+
+
+def _try_in_one_process(run: _Run, names: Sequence[str]) -> None:
+    """Tell the outcomes of these checks until the process ends; that of the check it died of is the last."""
+    start = time.monotonic()
+    with TemporaryDirectory(prefix="tfup-check-", ignore_cleanup_errors=True) as folder:
+        report = Path(folder, "report.jsonl")
+        with _process(run, names, report) as process:
+            answers = _listen(run, process, report, len(names))
+    if silent := names[len(answers) :]:
+        seconds = time.monotonic() - start - sum(answer.seconds for answer in answers)
+        _tell_silence(run, silent, process.returncode, round(seconds, 3))
+
+
+@contextmanager
+def _process(run: _Run, names: Sequence[str], report: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the checks in a process group of their own; it is ended when the block is left."""
+    python = os.path.abspath(run.environment.python)  # noqa: PTH100 - resolving would leave the environment
+    command = [python, str(checks_folder() / "runner.py"), *names]
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    with run.log.open("ab", buffering=0) as log:
+        log.write(os.fsencode(f"$ {' '.join(command)}\n"))
+        process = _start(run.environment, command, report, log)
+        try:
+            yield process
+        finally:
+            _end(process)
+            log.write(f"exit status {process.returncode}\n".encode())
+
+
+def _start(
+    environment: Environment, command: list[str], report: Path, log: FileIO
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=report.parent,  # what a library leaves behind goes with the report
+            env=_clean_environment(report),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    except OSError as error:
+        need = Need("python", "an interpreter that starts", f"{environment.python}: {error.strerror}")
+        sentence = f"The environment {environment.folder} has no Python that runs."
+        raise NoEnvironment(sentence, (need,), "tfup install") from error
+
+
+def _clean_environment(report: Path) -> dict[str, str]:
+    """Return our variables without those that turn one Python into another, and with the checks' own.
+
+    -I or -E would not do: -I hides the checks from each other, and -E makes 3.6 die of an accent.
+    """
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "__PYVENV"))}
+    return ours | {
+        "CHECK_REPORT": str(report),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",  # so that the log shows where a process died
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",  # so that the log has its last words
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # a card that others use has not all its memory to give
+    }
+
+
+def _listen(run: _Run, process: subprocess.Popen[bytes], report: Path, expected: int) -> list[Outcome]:
+    """Tell each outcome as it arrives; return those that came before the process or the time ended."""
+    answers: list[Outcome] = []
+    while True:
+        over = process.poll() is not None or time.monotonic() > run.deadline  # asked before the last look
+        for answer in _answers(report)[len(answers) :]:
+            run.tell(answer)
+            answers.append(answer)
+        if len(answers) == expected:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, min(_FAREWELL, run.deadline - time.monotonic())))
+        if over or len(answers) == expected:
+            return answers
+        time.sleep(_POLL)
+
+
+def _answers(report: Path) -> list[Outcome]:
+    """Return what the report says so far; a line that is just being written waits for the next look."""
+    lines = report.read_bytes().splitlines(keepends=True) if report.exists() else []
+    ends = [msgspec.json.decode(line, type=_Line) for line in lines if line.endswith(b"\n")]
+    return [Outcome(end.check, end.status, end.detail, seconds=end.seconds) for end in ends if end.status]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process with all that it started, unless it has left already."""
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):  # it may be leaving just now
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+# ---------------------------------------------------------------- no answer
+
+
+def _tell_silence(run: _Run, names: Sequence[str], status: int, seconds: float) -> None:
+    """Tell why the first has no answer and, once the time is over, that the rest was not tried."""
+    first, *others = names
+    if time.monotonic() < run.deadline:
+        run.tell(Outcome(first, "crashed", _death(status), seconds=seconds))
+        return
+    run.tell(Outcome(first, "crashed", f"no answer in {run.limit:g} s", seconds=seconds))
+    for name in others:
+        run.tell(Outcome(name, "skipped", f"not tried: the {run.limit:g} s for all checks were over"))
+
+
+def _death(status: int) -> str:
+    """Return what the exit status of a process says about its silence."""
+    if said := _DEATHS.get(status):
+        return f"the process died: {said}"
+    return f"the process ended with status {status} before it said what it found"

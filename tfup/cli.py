@@ -1,0 +1,346 @@
+"""The story of tfup: five stages, one value handed on.
+
+Each command is one function that reads like its help text; what they share is below them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from tfup import arguments as words
+from tfup.errors import Bug, Interrupted, Need, NoBuildFits, TfupError
+from tfup.report import Report, describe_machine, waiting_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+
+    from tfup.model import Machine, Plan, Project, Wish
+
+
+CHECK_SECONDS = 900.0  # a cold disk and a slow machine take minutes for the first import; nobody waits longer
+
+
+def install(arguments: Namespace, report: Report) -> int:
+    """Detect, match, pin, write, install, check, report."""
+    from tfup import check, documents, formats, managers
+    from tfup.managers.transaction import transaction
+
+    folder = project_folder(arguments)
+    machine = look(arguments, report)
+    plan = make_plan(arguments, machine, folder)
+    report.plan(plan)
+    refuse_without_choice(plan)
+    if arguments.dry_run:
+        return tell(report, arguments, plan)
+    log = managers.new_log(folder)
+    with transaction(folder, say=partial(report.line, "working", "waiting")):
+        with report.stage("files") as facts:
+            project = formats.write(plan, folder, managers.configured_sources(os.environ))
+            facts.append(", ".join(Path(file).name for file in files_of(project)))
+        report.line("working", "environment", waiting_text(plan))
+        with report.stage("environment") as facts:
+            say = partial(report.line, "warning", "note")
+            environment = managers.install(
+                project, offline=arguments.offline, log=log, live=report.live, say=say
+            )
+            facts.append(environment.folder)
+    outcomes = check.check(environment, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome)
+    proved = all(outcome.status in {"proved", "skipped"} for outcome in outcomes)
+    next_steps = managers.next_steps(project)
+    report.verdict(outcomes, str(folder), next_steps, str(log))
+    if report.json:
+        report.document(
+            documents.InstallDocument(
+                machine, plan, project, environment, outcomes, next_steps, str(log), proved
+            )
+        )
+    return 0 if proved else 1
+
+
+def detect(arguments: Namespace, report: Report) -> int:
+    """Show the machine; with --record, write what a bug report needs."""
+    from tfup import machine
+    from tfup.machine.probe import Live, Recorder
+
+    recorder = Recorder(Live())
+    found = machine.detect(recorder, arguments.project or Path.cwd(), deep=True)
+    if arguments.record:
+        arguments.record.write_text(recorder.text(), encoding="utf-8")
+    report.document(found) if report.json else report.machine(found)
+    return 0
+
+
+def plan(arguments: Namespace, report: Report) -> int:
+    """Say what would be installed; with --why-not, what keeps a build from the machine."""
+    if arguments.why_not:
+        return explain_refusal(arguments, report)
+    planned = make_plan(arguments, look(arguments, report), project_folder(arguments))
+    if planned.choice is None and not report.json:
+        refuse_without_choice(planned)
+    return tell(report, arguments, planned)
+
+
+def pin(arguments: Namespace, report: Report) -> int:
+    """Write the files of the project, and install nothing."""
+    from tfup import documents, formats, managers
+    from tfup.managers.transaction import transaction
+
+    folder = project_folder(arguments)
+    planned = make_plan(arguments, look(arguments, report), folder)
+    report.plan(planned)
+    refuse_without_choice(planned)
+    with transaction(folder):
+        project = formats.write(planned, folder, managers.configured_sources(os.environ))
+    if report.json:
+        report.document(documents.PinDocument(planned, project))
+    else:
+        report.say(f"written: {', '.join(files_of(project))}")
+    return 0
+
+
+def check(arguments: Namespace, report: Report) -> int:
+    """Run the checks in an environment."""
+    from tfup import check as checks
+    from tfup import documents, managers
+
+    folder = project_folder(arguments)
+    names = checks.known(arguments.only)
+    environment = managers.find(folder)
+    log = managers.new_log(folder)
+    outcomes = checks.check(environment, names, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome)
+    if report.json:
+        report.document(documents.CheckDocument(outcomes))
+    else:
+        report.verdict(outcomes, str(folder), (), str(log))
+    return 0 if all(outcome.status in {"proved", "skipped"} for outcome in outcomes) else 1
+
+
+def undo(arguments: Namespace, report: Report) -> int:
+    """Bring back the generation before the last install."""
+    from tfup import documents, formats
+    from tfup.managers.transaction import undo
+
+    folder = project_folder(arguments)
+    undo(folder)
+    back = formats.read_plan(folder)
+    choice = back.choice if back else None
+    document = documents.UndoDocument(
+        str(folder), choice.project if choice else None, choice.version if choice else None
+    )
+    if report.json:
+        report.document(document)
+    else:
+        report.say(
+            f"{folder} is as it was: {f'{choice.project} {choice.version}' if choice else 'no tfup project'}"
+        )
+    return 0
+
+
+def versions(arguments: Namespace, report: Report) -> int:
+    """List the releases that fit this machine."""
+    from tfup import documents
+    from tfup.versions import fitting_versions
+
+    rows, not_fitting = fitting_versions(look(arguments, report))
+    if report.json:
+        report.document(documents.VersionsDocument(rows, not_fitting))
+    else:
+        report.versions(rows, not_fitting)
+    return 0
+
+
+def clean(arguments: Namespace, report: Report) -> int:
+    """Remove our cache and the kept generation; the environment too of a project that is named."""
+    from tfup import documents
+    from tfup.folders import cache_folder
+    from tfup.managers import cleaning
+
+    folder = project_folder(arguments)
+    kinds = cleaning.KINDS if arguments.project else cleaning.KINDS[:2]
+    things = cleaning.removable(folder, cache_folder(os.environ), kinds)
+    if not arguments.dry_run:
+        cleaning.clean(things, folder, say=partial(report.line, "working", "waiting"))
+    freed = sum(thing.bytes for thing in things)
+    if report.json:
+        report.document(documents.CleanDocument(things, freed, arguments.dry_run))
+    else:
+        report.removed(things, freed, dry_run=arguments.dry_run)
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Namespace, Report], int]] = {
+    "install": install,
+    "detect": detect,
+    "plan": plan,
+    "pin": pin,
+    "check": check,
+    "undo": undo,
+    "versions": versions,
+    "clean": clean,
+}
+
+
+# ---------------------------------------------------------------- what the commands share
+
+
+def look(arguments: Namespace, report: Report) -> Machine:
+    """Stage 1: the machine here, or the one of a file."""
+    from tfup.machine import detect
+    from tfup.machine.file import read_machine
+    from tfup.machine.probe import Live
+
+    if getattr(arguments, "machine", None):
+        return read_machine(arguments.machine)
+    with report.stage("machine") as facts:
+        machine = detect(Live(), arguments.project or Path.cwd(), deep=False)
+        facts.append(describe_machine(machine))
+    return machine
+
+
+def make_plan(arguments: Namespace, machine: Machine, folder: Path) -> Plan:
+    """Stages 2 and 3: the build, and every package exactly."""
+    from tfup import check, managers
+    from tfup.match import match
+    from tfup.pin import pin
+    from tfup.wish import from_arguments, remember
+
+    typed = from_arguments(arguments)
+    wish = typed if getattr(arguments, "machine", None) else remember(typed, *remembered(folder))
+    return pin(
+        match(machine, wish),
+        wish,
+        partial(managers.resolve, offline=arguments.offline),
+        check.checks_digest(),
+    )
+
+
+def remembered(folder: Path) -> tuple[Wish | None, tuple[str, ...]]:
+    """Return the wish of the project's last plan, and what its Pipfile asks for beside the build."""
+    if not (folder / "Pipfile").exists() and not (folder / ".tfup").exists():
+        return None, ()  # a new folder, and nothing to be imported for it
+    from tfup import formats
+
+    last = formats.read_plan(folder)
+    return last.wish if last else None, formats.read_pipfile(folder).packages
+
+
+def explain_refusal(arguments: Namespace, report: Report) -> int:
+    """Answer plan --why-not."""
+    from tfup.documents import WhyNotDocument
+    from tfup.match import why_not
+    from tfup.wish import from_arguments
+
+    over = why_not(arguments.why_not, look(arguments, report), from_arguments(arguments))
+    remedies = [obstacle.remedy for obstacle in over.obstacles if obstacle.remedy] if over else []
+    answer = WhyNotDocument(arguments.why_not, over is None, over, remedies[0] if remedies else None)
+    report.document(answer) if report.json else report.why_not(answer)
+    return 0
+
+
+def refuse_without_choice(planned: Plan) -> None:
+    """Raise NoBuildFits with the nearest build and its obstacles."""
+    if planned.choice is not None:
+        return
+    near = planned.nearest
+    sentence = "No TensorFlow build fits this wish on this machine"
+    raise NoBuildFits(
+        f"{sentence}; the closest is {near.project} {near.version}." if near else f"{sentence}.",
+        tuple(Need(obstacle.name, obstacle.needs, obstacle.found) for obstacle in planned.obstacles),
+        planned.remedies[0] if planned.remedies else "tfup versions",
+    )
+
+
+def project_folder(arguments: Namespace) -> Path:
+    """Return the project folder: the one named, ~/tensorflow inside a checkout of tfup, else this folder."""
+    if arguments.project:
+        return Path(arguments.project).expanduser().absolute()
+    here = Path.cwd()
+    checkout = Path(__file__).parents[1]
+    inside = (checkout / "pyproject.toml").is_file() and here.is_relative_to(checkout)
+    return home() / "tensorflow" if inside else here
+
+
+def home() -> Path:
+    """Return the person's home folder; without one, the current folder."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path.cwd()
+
+
+def files_of(project: Project) -> list[str]:
+    """Return the files of a project that are there."""
+    named = (
+        project.pipfile,
+        project.pipfile_lock,
+        project.requirements,
+        project.environment_yml,
+        project.pylock,
+    )
+    return [file for file in named if Path(file).is_file()]
+
+
+def tell(report: Report, arguments: Namespace, planned: Plan) -> int:
+    """Give a plan as the answer of the command; exit 3 where nothing fits."""
+    if report.json:
+        report.document(planned)
+    elif arguments.command == "plan":
+        report.plan(planned)
+    else:
+        report.say("nothing was written: --dry-run")
+    return 0 if planned.choice else NoBuildFits.exit_code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every failure has one form."""
+    signal.signal(signal.SIGTERM, interrupt)
+    given = list(sys.argv[1:] if argv is None else argv)
+    report = Report(json="--json" in given)
+    try:
+        arguments = words.read_arguments(given)
+        report = Report(json=arguments.json, quiet=arguments.quiet)
+        return COMMANDS[arguments.command](arguments, report)
+    except TfupError as error:
+        return report.error(error)
+    except KeyboardInterrupt:
+        return report.error(
+            Interrupted("Stopped; the former state is in place.", hint="tfup (the same command) goes on")
+        )
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the reader has gone; nothing is left to say
+        return 0
+    except Exception as error:  # noqa: BLE001 -- the last door: what nobody foresaw gets our form too
+        return report.error(bug(error, given))
+
+
+def interrupt(_signal: int, _frame: object) -> NoReturn:
+    """Turn SIGTERM into what Ctrl-C is, so that the transaction puts everything back."""
+    raise KeyboardInterrupt
+
+
+def bug(error: Exception, given: Sequence[str]) -> Bug:
+    """Return an unforeseen failure in our form, its traceback kept in a log."""
+    import traceback
+
+    from tfup.folders import cache_folder
+
+    log = cache_folder(os.environ) / "bug.log"
+    text = f"tfup {' '.join(given)}\n{traceback.format_exc()}"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text, encoding="utf-8")
+    except OSError:
+        sys.stderr.write(text)
+    return Bug(
+        f"tfup met something it does not know: {error!r}.",
+        hint="tfup detect --record machine.json",
+        log=str(log),
+    )

@@ -1,0 +1,82 @@
+"""CUDA and the cuDNN that is installed with it, from its header, else from its library's file name."""
+
+from __future__ import annotations
+
+import re
+from glob import escape
+from typing import TYPE_CHECKING
+
+from tfup.machine.cuda import describe_toolkits, read_toolkits
+from tfup.machine.fact import Fact, Facts, list_facts
+from tfup.model import Cudnn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tfup.machine.probe import Probe
+
+VARIABLES = ("CUDNN_PATH", "CUDNN_HOME", "CUDNN_ROOT")
+
+HEADERS = (
+    "/include/cudnn_version.h", "/include/cudnn.h",
+    "/include/*-linux-gnu/cudnn_version.h", "/include/*-linux-gnu/cudnn_version_v*.h",
+    "/include/*-linux-gnu/cudnn_v*.h",
+)  # fmt: skip
+LIBRARIES = ("/lib64/libcudnn.so.*", "/lib/libcudnn.so.*", "/lib/*-linux-gnu/libcudnn.so.*")
+
+
+def read_cuda(probe: Probe) -> Facts:
+    """Read the toolkits, and the cuDNN in them, in the system's folders and in those that variables name."""
+    toolkits = read_toolkits(probe)
+    cuda = {str(toolkit.path): toolkit.version for toolkit in toolkits}
+    named = (probe.variable(name) for name in VARIABLES)
+    folders = sorted({*cuda, *filter(None, named), "/usr"})
+    found = [read_cudnn(probe, folder, cuda.get(folder)) for folder in folders]
+    return describe_toolkits(probe, toolkits) | describe_cudnn([cudnn for cudnn in found if cudnn])
+
+
+def read_cudnn(probe: Probe, folder: str, cuda: str | None) -> tuple[Cudnn | None, str] | None:
+    """Return cuDNN and the file that tells it, None for a folder without any."""
+    version, path = find_version(probe, folder)
+    if not path:
+        return None
+    return (Cudnn(version, path, cuda and ".".join(cuda.split(".")[:2])) if version else None), path
+
+
+def describe_cudnn(found: Sequence[tuple[Cudnn | None, str]]) -> Facts:
+    """Say what was found; a header without a version is not the same as no cuDNN."""
+    items = [(cudnn, path) for cudnn, path in found if cudnn]
+    if found and not items:
+        return {"cudnn": Fact(None, f"{found[0][1]} found, no version in it")}
+    return list_facts("cudnn", items, "headers and libraries of the toolkits and of /usr")
+
+
+def find_version(probe: Probe, folder: str) -> tuple[str | None, str | None]:
+    """Return version and file; the file alone where it does not tell the version."""
+    headers = [path for pattern in HEADERS for path in probe.glob(escape(folder) + pattern)]
+    libraries = [path for pattern in LIBRARIES for path in probe.glob(escape(folder) + pattern)]
+    read = [(parse_header(str(probe.ask("lines", path, "#define CUDNN_") or "")), path) for path in headers]
+    read += [(parse_library(path), path) for path in libraries]
+    return next((pair for pair in read if pair[0]), read[0] if read else (None, None))
+
+
+def parse_header(text: str) -> str | None:
+    r"""Return the version that the header defines.
+
+    >>> parse_header("#define CUDNN_MAJOR 7\n#define CUDNN_MINOR 0\n#define CUDNN_PATCHLEVEL 5\n")
+    '7.0.5'
+    """
+    parts = [re.search(rf"#define CUDNN_{part}\s+(\d+)", text) for part in ("MAJOR", "MINOR", "PATCHLEVEL")]
+    return ".".join(part[1] for part in parts if part) if all(parts) else None
+
+
+def parse_library(path: str) -> str | None:
+    """Return the version that the library's file name carries.
+
+    >>> parse_library("/usr/lib/x86_64-linux-gnu/libcudnn.so.8.9.7")
+    '8.9.7'
+    >>> parse_library("/usr/local/cuda/lib64/libcudnn.so.8") is None
+    True
+    """
+    found = re.search(r"libcudnn\.so\.(\d+\.\d+\.\d+)$", path)
+    return found[1] if found else None

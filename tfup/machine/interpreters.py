@@ -1,0 +1,156 @@
+"""Ask an interpreter what it is, and remember the answer for as long as its file stays the same."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING
+
+from msgspec import MsgspecError, Struct, json, to_builtins
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tfup.machine.probe import Json, Live
+
+MARKER = "\ntfup-interview: "
+INTERVIEW_SECONDS = 5.0
+SILENCE_KEPT_SECONDS = 600.0
+"""A broken interpreter is asked again after that; a good one when its file changes."""
+
+
+class Answer(Struct):
+    """What an interpreter says about itself; `interview.py` asks."""
+
+    executable: str
+    version: str
+    implementation: str
+    bits: int
+    machine: str
+    abi: str | None
+    free_threaded: bool
+    prefix: str
+    base_prefix: str
+    base_executable: str | None
+    conda: bool
+
+
+class Memory(Struct):
+    """A remembered interview: of which file, and when."""
+
+    path: str
+    modified_ns: int
+    bytes: int
+    asked: float
+    answer: Answer | None
+
+
+def interview(live: Live, path: str) -> Json:
+    """Return the answer of the interpreter at this real path, as JSON holds it."""
+    script = Path(__file__).with_name("interview.py").read_text(encoding="utf-8")
+    file = memory_file(cache_folder(live.environ), path, script)
+    memory = recall(file, path)
+    if memory is None:
+        memory = _ask(live, path, script)
+        remember(file, memory)
+    answer: Json = to_builtins(memory.answer)
+    return answer
+
+
+def _ask(live: Live, path: str, script: str) -> Memory:
+    state = Path(path).stat()
+    text = live.run(path, "-s", "-c", script, timeout=INTERVIEW_SECONDS)
+    return Memory(path, state.st_mtime_ns, state.st_size, time(), parse_answer(text or ""))
+
+
+def is_interpreter(path: str) -> bool:
+    r"""Tell whether a program has the name of an interpreter.
+
+    >>> [is_interpreter(path) for path in ("/usr/bin/python3.13t", r"C:\Python27\python.exe", "pypy3.10")]
+    [True, True, True]
+    >>> [is_interpreter(path) for path in ("/usr/bin/python3.11-config", r"C:\Py\pythonw.exe", "pytest")]
+    [False, False, False]
+    """
+    name = r"(?:python|pypy)(?:\d(?:\.\d+)?t?)?(?:\.exe)?|platform-python"
+    return re.search(rf"(?:^|[/\\])(?:{name})$", path, re.IGNORECASE) is not None
+
+
+def parse_answer(text: str) -> Answer | None:
+    r"""Find the answer between what start-up hooks print; anything else is None.
+
+    >>> parse_answer("welcome!\ntfup-interview: {}\n") is None
+    True
+    >>> parse_answer("Python was not found; run without arguments to install from the Store") is None
+    True
+    """
+    line = text.rpartition(MARKER)[2].partition("\n")[0]
+    try:
+        return json.decode(line, type=Answer)
+    except (MsgspecError, UnicodeError):
+        return None
+
+
+# ---------------------------------------------------------------- the memory
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Return tfup's cache folder: its own variable, the system's, the home folder, or a temporary place."""
+    if environ.get("TFUP_CACHE_DIR"):
+        return Path(environ["TFUP_CACHE_DIR"]).absolute()
+    import tempfile  # 5 ms, for those without a home
+
+    caches = Path(environ.get("XDG_CACHE_HOME", ""))
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE", ""))
+    places = (caches / "tfup", home / ".cache" / "tfup", Path(tempfile.gettempdir(), f"tfup-{_user_id()}"))
+    return next(place for place in places if place.is_absolute())
+
+
+def memory_file(cache: Path, path: str, script: str) -> Path:
+    """Return the file that remembers one interpreter and one set of questions, so that writers never meet."""
+    digest = sha256(f"{path}\0{script}".encode()).hexdigest()[:32]
+    return cache / "interpreters" / f"{digest}.json"
+
+
+def recall(file: Path, path: str) -> Memory | None:
+    """Return what we remember, None where the interpreter has changed since or the memory is of no use."""
+    try:
+        memory = json.decode(file.read_bytes(), type=Memory) if _is_ours(file) else None
+        state = Path(path).stat()
+    except (OSError, MsgspecError, UnicodeError):
+        return None
+    return memory if memory and _is_fresh(memory, path, state) else None
+
+
+def remember(file: Path, memory: Memory) -> None:
+    """Write the memory in one stroke; where that cannot be, the interpreter is asked again next time.
+
+    A wrapper that leads to another interpreter is not remembered: it may lead elsewhere tomorrow.
+    """
+    if memory.answer and os.path.realpath(memory.answer.executable) != memory.path:
+        return
+    part = file.with_suffix(f".{os.getpid()}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part.write_bytes(json.encode(memory))
+        part.replace(file)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _is_fresh(memory: Memory, path: str, state: os.stat_result) -> bool:
+    same = (path, state.st_mtime_ns, state.st_size) == (memory.path, memory.modified_ns, memory.bytes)
+    return same and (memory.answer is not None or abs(time() - memory.asked) < SILENCE_KEPT_SECONDS)
+
+
+def _is_ours(file: Path) -> bool:
+    """Tell whether we wrote it: in a shared temporary folder somebody else may have."""
+    return file.stat().st_uid == _user_id()
+
+
+def _user_id() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0

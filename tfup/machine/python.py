@@ -1,0 +1,224 @@
+"""The interpreters that are here: looked for in every usual place, and asked, not guessed.
+
+Whatever a candidate is (a link, a virtual environment, a wrapper), what counts is the interpreter
+that it leads to; and that one counts once.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from glob import escape
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from msgspec import ValidationError, convert
+from packaging.version import Version
+
+from tfup.machine.fact import Fact, Facts, list_facts
+from tfup.machine.interpreters import Answer, is_interpreter
+from tfup.machine.system import name_architecture, name_system
+from tfup.machine.together import run_together
+from tfup.model import Interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tfup.machine.probe import Probe
+
+ALL_SECONDS = 25.0
+ASKED = "PATH and the usual folders, each asked"
+
+# The shims of pyenv, asdf and mise change with the folder; the Store's stubs open the Store.
+_SHIM = re.compile(r"[/\\](?:shims|WindowsApps)[/\\]", re.IGNORECASE)
+
+CONDA = ("anaconda3", "miniconda3", "miniforge3", "mambaforge", "micromamba")
+
+PLACES = {
+    "linux": (
+        "/usr/bin/py[pt][hy]*", "/usr/local/bin/py[pt][hy]*", "/usr/local/python*/bin/py[pt][hy]*",
+        "/opt/*/bin/py[pt][hy]*", "/opt/python/*/bin/py[pt][hy]*",
+        "/usr/libexec/platform-python",
+        "{home}/.local/bin/py[pt][hy]*", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
+        "{home}/.local/share/mise/installs/python/*/bin/python", "{home}/.asdf/installs/python/*/bin/python",
+        *(f"{root}/{conda}{rest}" for root in ("{home}", "/opt") for conda in CONDA for rest in
+          ("/bin/python", "/envs/*/bin/python")),
+        "/opt/conda/bin/python", "/opt/conda/envs/*/bin/python",
+    ),
+    "macos": (
+        "/usr/bin/python3", "/usr/local/bin/py[pt][hy]*", "/opt/homebrew/bin/py[pt][hy]*",
+        "/Library/Frameworks/Python.framework/Versions/*/bin/python3",
+        "{home}/.local/bin/py[pt][hy]*", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
+        *("{home}/" + conda + rest for conda in CONDA for rest in ("/bin/python", "/envs/*/bin/python")),
+    ),
+    "windows": (
+        r"C:\Python*\python.exe", r"{programs}\Python*\python.exe", r"{local}\Programs\Python\*\python.exe",
+        r"{pyenv}\versions\*\python.exe", r"{uv}\*\python.exe",
+        *("{home}\\" + conda + rest for conda in CONDA for rest in (r"\python.exe", r"\envs\*\python.exe")),
+    ),
+}  # fmt: skip
+
+MANAGERS = (
+    ("uv", r"[/\\]uv[/\\]python[/\\]"),
+    ("pyenv", r"[/\\]\.pyenv[/\\]|[/\\]pyenv-win[/\\]"),
+    ("homebrew", r"/Cellar/|/homebrew/|/linuxbrew/"),
+    ("mise", r"/mise/installs/"),
+    ("asdf", r"/\.asdf/"),
+    ("python.org", r"/Library/Frameworks/Python\.framework/|\\Programs\\Python\\"),
+    ("system", r"^/usr/bin/|^/bin/|^/usr/libexec/|^/Library/Developer/|^/Applications/Xcode"),
+)
+"""Who takes care of an interpreter, by its path; the first that fits."""
+
+
+def read_pythons(probe: Probe) -> Facts:
+    """Find the interpreters, the newest first."""
+    answers = interview_all(probe, find_candidates(probe))
+    found = {answer.executable: describe(answer, probe) for answer in answers.values() if answer}
+    no_answer = Fact(None, "it gave no answer")
+    silent = {f"pythons[{path}]": no_answer for path, answer in answers.items() if not answer}
+    items = [(python, ASKED) for python in sorted(found.values(), key=_rank)]
+    return list_facts("pythons", items, ASKED) | silent
+
+
+def _rank(python: Interpreter) -> tuple[tuple[int, ...], str]:
+    version = Version(python.version)
+    newest_first = tuple(-number for number in version.release)
+    return (*newest_first, int(version.is_prerelease)), python.path
+
+
+# ---------------------------------------------------------------- where they may be
+
+
+def find_candidates(probe: Probe) -> list[str]:
+    """Return the real paths of all that may be an interpreter, sorted."""
+    paths = {path for path in _list_paths(probe) if is_interpreter(path)}
+    real = {probe.ask("real_path", path) or path for path in paths if not _SHIM.search(path)}
+    return sorted(path for path in map(str, real) if not _SHIM.search(path) and not _is_stub(probe, path))
+
+
+def _list_paths(probe: Probe) -> Iterable[str]:
+    own = probe.ask("own_interpreter")
+    on_path = probe.ask("interpreters_on_path")
+    yield from [str(own)] if own else []
+    yield from on_path if isinstance(on_path, list) else []
+    for pattern in list_patterns(probe):
+        yield from probe.glob(pattern)
+
+
+def list_patterns(probe: Probe) -> list[str]:
+    """Return the patterns of the places where this system may keep interpreters."""
+    system = name_system(probe)
+    folders = {name: escape(folder) for name, folder in list_folders(probe, system).items()}
+    places = [place.format_map(folders) for place in PLACES.get(system, PLACES["linux"])]
+    program = r"\python.exe" if system == "windows" else "/bin/python"
+    return places + [escape(folder) + program for folder in list_conda_environments(probe)]
+
+
+def list_folders(probe: Probe, system: str) -> dict[str, str]:
+    """Return the folders that a person may have moved."""
+    home = str(probe.ask("home") or "/nonexistent")
+    windows = system == "windows"
+    data = probe.variable("APPDATA") if windows else probe.variable("XDG_DATA_HOME") or f"{home}/.local/share"
+    uv = rf"{data}\uv\python" if windows else f"{data}/uv/python"
+    pyenv = rf"{home}\.pyenv\pyenv-win" if windows else f"{home}/.pyenv"
+    return {
+        "home": home,
+        "pyenv": (probe.variable("PYENV_ROOT") or pyenv).rstrip("/\\"),
+        "uv": probe.variable("UV_PYTHON_INSTALL_DIR") or uv,
+        "local": probe.variable("LOCALAPPDATA") or rf"{home}\AppData\Local",
+        "programs": probe.variable("PROGRAMFILES") or r"C:\Program Files",
+    }
+
+
+def list_conda_environments(probe: Probe) -> list[str]:
+    """Return the environments that conda keeps a list of, and the one that is active."""
+    listed = (probe.read(f"{probe.ask('home')}/.conda/environments.txt") or "").split("\n")
+    active = probe.variable("CONDA_PREFIX") or ""
+    return sorted({folder.strip() for folder in (*listed, active) if folder.strip()})
+
+
+def _is_stub(probe: Probe, path: str) -> bool:
+    """Tell whether macOS would open a dialog instead: its /usr/bin/python3 needs the developer tools."""
+    is_apples = name_system(probe) == "macos" and path.startswith("/usr/bin/")
+    return is_apples and probe.run("/usr/bin/xcode-select", "-p") is None
+
+
+# ---------------------------------------------------------------- what they say
+
+
+def interview_all(probe: Probe, paths: Iterable[str]) -> dict[str, Answer | None]:
+    """Ask each, and the interpreters behind virtual environments and wrappers too; by real path."""
+    answers: dict[str, Answer | None] = {}
+    todo = set(paths)
+    while todo:
+        answers |= _interview_some(probe, sorted(todo))
+        behind = {behind_of(path, answer, probe) for path, answer in answers.items() if answer}
+        todo = {path for path in behind if path} - set(answers)
+    direct = (path for path, answer in answers.items() if not answer or not behind_of(path, answer, probe))
+    return {path: answers[path] for path in sorted(direct)}
+
+
+def _interview_some(probe: Probe, paths: list[str]) -> dict[str, Answer | None]:
+    answers = run_together([partial(interview, probe, path) for path in paths], ALL_SECONDS)
+    return dict(zip(paths, answers, strict=True))
+
+
+def interview(probe: Probe, path: str) -> Answer | None:
+    """Return the answer of one interpreter, None where it has none or a senseless one."""
+    try:
+        answer = convert(probe.ask("python", path), Answer | None)
+        return answer if answer and Version(answer.version) else None
+    except (ValidationError, ValueError):
+        return None
+
+
+def behind_of(path: str, answer: Answer, probe: Probe) -> str | None:
+    """Return the interpreter that this one leads to, None if it is one itself."""
+    if answer.prefix != answer.base_prefix:
+        return find_base(answer, probe)
+    real = probe.ask("real_path", answer.executable)
+    return str(real) if real and real != path else None
+
+
+def find_base(answer: Answer, probe: Probe) -> str | None:
+    """Return the interpreter that a virtual environment was made from."""
+    minor = ".".join(answer.version.split(".")[:2])
+    usual = f"{answer.base_prefix}/bin/python{minor}", f"{answer.base_prefix}\\python.exe"
+    paths = (probe.ask("real_path", path) for path in (answer.base_executable, *usual) if path)
+    return next((str(path) for path in paths if path and path != answer.executable), None)
+
+
+def describe(answer: Answer, probe: Probe) -> Interpreter:
+    """Put an answer into our words."""
+    return Interpreter(
+        path=answer.executable,
+        version=answer.version,
+        implementation=answer.implementation,
+        bits=answer.bits,
+        arch=name_process(answer.machine, answer.bits),
+        abi=answer.abi,
+        free_threaded=answer.free_threaded,
+        managed_by=name_manager(answer, probe),
+    )
+
+
+def name_process(machine: str, bits: int) -> str:
+    """Return the architecture that the interpreter was built for; the kernel may be of 64 bits, and it of 32.
+
+    >>> name_process("x86_64", 32), name_process("win-amd64", 64), name_process("win32", 32)
+    ('i686', 'x86_64', 'i686')
+    """
+    machine = "x86" if machine == "win32" else machine.removeprefix("win-")
+    narrow = {"x86_64": "i686", "aarch64": "armv7l"} if bits == 32 else {}  # noqa: PLR2004 (a width, not magic)
+    name = name_architecture(machine)
+    return narrow.get(name, name)
+
+
+def name_manager(answer: Answer, probe: Probe) -> str | None:
+    """Return who takes care of an interpreter; conda by its own mark, the others by their folders."""
+    if answer.conda:
+        return "conda"
+    folders = list_folders(probe, name_system(probe))
+    moved = (name for name in ("uv", "pyenv") if answer.executable.startswith(folders[name]))
+    usual = (name for name, pattern in MANAGERS if re.search(pattern, answer.executable))
+    return next(chain(moved, usual), None)

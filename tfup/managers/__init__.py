@@ -1,0 +1,109 @@
+"""Stage 4, install: a project's files become an environment, as a transaction.
+
+`pipenv`, `venv` and `conda` each have the same two functions, `install` and `next_steps`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from tfup.errors import Need, NoEnvironment, UnreadableFile
+from tfup.managers import conda, pipenv, uv, venv
+from tfup.managers.settings import configured_sources, mask
+from tfup.managers.transaction import transaction, undo
+from tfup.model import Environment, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tfup.model import Choice, Project
+
+__all__ = [
+    "configured_sources",
+    "find",
+    "install",
+    "mask",
+    "new_log",
+    "next_steps",
+    "resolve",
+    "transaction",
+    "undo",
+]
+
+KEPT_LOGS = 5
+
+
+class Manager(Protocol):
+    """What a module of this folder offers to make environments and to use them."""
+
+    def install(self, project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> Environment:
+        """Make the environment from the project's files."""
+
+    def next_steps(self, project: Project, plan: Plan) -> tuple[str, ...]:
+        """Return the commands that use the environment."""
+
+
+MANAGERS: dict[str, Manager] = {"pipenv": pipenv, "venv": venv, "conda": conda}
+
+
+def install(
+    project: Project, *, offline: bool = False, log: Path, live: bool = False, say: Callable[[str], None]
+) -> Environment:
+    """Make the environment from the files on the disk, not from the plan in memory; inside a transaction.
+
+    `log` is the file that keeps what uv said, `live` shows its bars, `say` takes a line for the person.
+    """
+    plan = read_plan(project)
+    return MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live), say)
+
+
+def resolve(
+    choice: Choice,
+    requirements: Sequence[str],
+    constraints: Sequence[str],
+    sdists: Sequence[str],
+    *,
+    offline: bool = False,
+) -> tuple[uv.Resolved, ...]:
+    """Return what requirements come to beside a build, on its Python and its oldest system."""
+    target = uv.Target(choice.python, choice.platform, choice.glibc, choice.macos)
+    return uv.resolve(requirements, target, uv.Mode(offline), constraints=constraints, sdists=sdists)
+
+
+def find(folder: Path) -> Environment:
+    """Return the environment of a folder: its .venv, or the folder itself; NoEnvironment where neither is."""
+    for place in (folder / ".venv", folder):
+        python = Path(uv.interpreter(place))
+        if (place / "pyvenv.cfg").is_file() or (place / "conda-meta").is_dir():
+            return Environment(str(place), str(python), "venv", made=False)
+    need = Need("environment", f"{folder / '.venv'}, or a folder that is an environment", None)
+    sentence = f"There is no environment in {folder}."
+    raise NoEnvironment(sentence, (need,), f"tfup install --project '{folder}'")
+
+
+def new_log(folder: Path) -> Path:
+    """Return the file for the log of this run, and remove all but the last few."""
+    logs = folder / ".tfup" / "logs"
+    for old in sorted(logs.glob("*.txt"))[: -KEPT_LOGS + 1]:
+        old.unlink(missing_ok=True)
+    return logs / f"{time.strftime('%Y%m%d-%H%M%S')}.txt"
+
+
+def next_steps(project: Project) -> tuple[str, ...]:
+    """Return what to type to use the environment."""
+    plan = read_plan(project)
+    return MANAGERS[plan.manager].next_steps(project, plan)
+
+
+def read_plan(project: Project) -> Plan:
+    """Return the plan as it is on the disk, or raise UnreadableFile."""
+    try:
+        return msgspec.json.decode(Path(project.plan).read_bytes(), type=Plan)
+    except (OSError, msgspec.MsgspecError) as error:
+        need = Need("plan.json", "a plan document of schema 1", str(error))
+        sentence = f"{project.plan} cannot be read."
+        raise UnreadableFile(sentence, (need,), "tfup pin") from error

@@ -1,0 +1,322 @@
+"""The only module that prints: lines for people, or one JSON document for machines.
+
+A line is a mark, a subject, a fact and the seconds it took, as in flutter's doctor; details come
+only where something is wrong. Everything passes through `mask`, so that no password is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tfup.managers.settings import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from msgspec import Struct
+    from rich.console import Console
+
+    from tfup.documents import Removed, VersionRow, WhyNotDocument
+    from tfup.errors import TfupError
+    from tfup.model import Choice, Machine, Obstacle, Outcome, PassedOver, Plan, System
+
+MARKS = {
+    "proved": ("[✓]", "[v]", "green"),
+    "skipped": ("[-]", "[-]", "yellow"),
+    "failed": ("[✗]", "[x]", "red"),
+    "crashed": ("[☠]", "[X]", "red"),
+    "warning": ("[!]", "[!]", "yellow"),
+    "working": ("[…]", "[.]", "cyan"),
+}
+SUBJECT_WIDTH = 18
+MEGABYTE = 1_000_000
+SHORTEST = 0.05  # seconds that are worth a word
+SHOWN_OVER = 5  # releases passed over that are listed; the rest is counted
+
+
+class Report:
+    """What the person sees of one command."""
+
+    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+        """Say how much is wanted: with json only the document, with quiet only the last line and trouble."""
+        self.json = json
+        self.quiet = quiet
+        self.silent = json or quiet
+        self._consoles: dict[bool, Console] = {}
+
+    # ------------------------------------------------------------ the ways out
+
+    def console(self, *, error: bool = False) -> Console:
+        """Return rich's console for standard output or standard error, made when first needed."""
+        if error not in self._consoles:
+            from rich.console import Console
+
+            colour = False if os.environ.get("NO_COLOR") or os.environ.get("CI") else None
+            self._consoles[error] = Console(
+                stderr=error, soft_wrap=True, highlight=False, markup=False, no_color=colour is False or None
+            )
+        return self._consoles[error]
+
+    def say(self, text: str = "", style: str | None = None, *, error: bool = False) -> None:
+        """Print one line for people."""
+        self.console(error=error).print(mask(text), style=style)
+
+    @property
+    def live(self) -> bool:
+        """Tell whether progress bars of other programs may be shown."""
+        return not self.silent and self.console(error=True).is_terminal
+
+    def line(self, mark: str, subject: str, fact: str, seconds: float | None = None) -> None:
+        """Print one marked line; the seconds only where they are worth a word."""
+        if self.silent:
+            return
+        took = f"  ({seconds:.1f} s)" if seconds is not None and seconds >= SHORTEST else ""
+        self.say(f"{self.mark(mark)} {subject:<{SUBJECT_WIDTH}} {fact}{took}", MARKS[mark][2])
+
+    def mark(self, name: str) -> str:
+        """Return a mark, in ASCII where the terminal knows nothing else."""
+        fancy, plain, _ = MARKS[name]
+        return fancy if (self.console().encoding or "").lower().replace("-", "") == "utf8" else plain
+
+    def document(self, value: Struct) -> None:
+        """Print one JSON document on standard output; nothing else goes there under --json."""
+        text = mask(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    @contextmanager
+    def stage(self, subject: str) -> Iterator[list[str]]:
+        """Time a stage; what it appends to the list yielded becomes its line."""
+        facts: list[str] = []
+        started = time.monotonic()
+        yield facts
+        self.line("proved", subject, " ".join(facts), time.monotonic() - started)
+
+    # ------------------------------------------------------------ the lines of the story
+
+    def plan(self, plan: Plan) -> None:
+        """Say what was chosen, why, and what it costs."""
+        if plan.choice is None:
+            self.refusal(plan)
+            return
+        if self.quiet and not self.json:
+            self.say(describe_choice(plan.choice))
+        self.line("proved", "build", describe_choice(plan.choice))
+        self.line(
+            "proved", "keras", f"keras {plan.keras.version}" if plan.keras else "built into this TensorFlow"
+        )
+        self.line("proved", "packages", describe_pins(plan))
+        for workaround in plan.workarounds:
+            self.line("proved", "", f"{workaround.effect}: {workaround.why}")
+        self.passed_over(plan.passed_over)
+        for warning in plan.warnings:
+            self.line("warning", "note", warning.text)
+
+    def passed_over(self, passed: Iterable[PassedOver]) -> None:
+        """List the newest releases that do not fit, each with its first obstacle."""
+        over = list(passed)
+        for release in over[:SHOWN_OVER]:
+            self.line(
+                "skipped",
+                "passed over",
+                f"{release.project} {release.version}: {obstacle_text(release.obstacles[0])}",
+            )
+        if len(over) > SHOWN_OVER:
+            self.line("skipped", "", f"and {len(over) - SHOWN_OVER} more; --json lists them")
+
+    def refusal(self, plan: Plan) -> None:
+        """Say why nothing fits."""
+        for obstacle in plan.obstacles:
+            self.line("failed", obstacle.name, obstacle_text(obstacle))
+
+    def why_not(self, answer: WhyNotDocument) -> None:
+        """Say what keeps a build from this machine, and the first thing to change."""
+        if answer.passed_over is None:
+            self.say(f"{answer.build} fits this machine.")
+            return
+        for obstacle in answer.passed_over.obstacles:
+            self.line("failed", obstacle.name, obstacle_text(obstacle))
+        self.say(f"first change: {answer.change or 'nothing that can be changed on this machine'}")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Print what one check found, at once."""
+        self.line(outcome.status, outcome.name, outcome.detail.split("\n", 1)[0], outcome.seconds)
+        if outcome.status in {"failed", "crashed"} and not self.silent:
+            for text in outcome.detail.split("\n")[1:]:
+                self.say(f"    {text}")
+            if outcome.hint:
+                self.say(f"    hint: {outcome.hint}")
+
+    def machine(self, machine: Machine) -> None:
+        """Show the machine, each fact with where it was read."""
+        for subject, fact, source in machine_facts(machine):
+            self.line("proved", subject, f"{fact}{f'  [{source}]' if source else ''}")
+        for subject, reason in telling(machine.unknown).items():
+            self.line("skipped", subject, f"unknown: {reason}")
+
+    def versions(self, rows: Iterable[VersionRow], not_fitting: int) -> None:
+        """Show the table of releases that fit."""
+        from rich.table import Table
+
+        table = Table("project", "version", "Python", "Keras", "status", box=None, pad_edge=False)
+        for row in rows:
+            python = row.python if row.python_from == "found" else f"{row.python} (to be fetched)"
+            table.add_row(
+                row.project, row.version, python, row.keras or "-", f"{row.proof} {row.on or ''}".strip()
+            )
+        self.console().print(table)
+        self.say(f"{not_fitting} releases do not fit; tfup plan --why-not 'tensorflow==VERSION' says why")
+
+    def removed(self, things: Iterable[Removed], freed: int, *, dry_run: bool) -> None:
+        """List what was removed."""
+        for thing in things:
+            self.line("proved", thing.what, f"{thing.path}  {in_megabytes(thing.bytes)}")
+        self.say(f"{in_megabytes(freed)} {'would be' if dry_run else 'are'} freed")
+
+    # ------------------------------------------------------------ the last words
+
+    def verdict(
+        self, outcomes: Iterable[Outcome], folder: str, next_steps: Iterable[str], log: str | None
+    ) -> None:
+        """Say in one sentence how it ended, and what to type next."""
+        if self.json:
+            return
+        bad = [outcome.name for outcome in outcomes if outcome.status in {"failed", "crashed"}]
+        if not self.quiet:
+            self.say()
+        if bad:
+            self.say(f"{len(bad)} of the checks did not pass: {', '.join(bad)}", "red")
+            self.say(f"log: {log}")
+            self.say("next: tfup undo   (brings the former state back)")
+            return
+        self.say(f"TensorFlow and Keras work in {folder}", "green")
+        for step in () if self.quiet else next_steps:
+            self.say(f"  {step}")
+
+    def error(self, error: TfupError) -> int:
+        """Print a failure in its one form, or as a document; return its exit code."""
+        if self.json:
+            from tfup.documents import error_document
+
+            self.document(error_document(error))
+            return error.exit_code
+        for text in error_lines(error):
+            self.say(text, "red" if text.startswith("error:") else None, error=True)
+        return error.exit_code
+
+
+def error_lines(error: TfupError) -> Iterator[str]:
+    """Yield the lines of a failure: reference, sentence, needs and found, log, one hint."""
+    yield f"error: {error.reference}"
+    yield error.sentence
+    for need in error.needs:
+        yield f"  {need.name:<10} needs {need.needs}      found {need.found or 'none'}"
+    if error.log:
+        yield f"log: {error.log}"
+    if error.hint:
+        yield f"hint: {error.hint}"
+
+
+def describe_machine(machine: Machine) -> str:
+    """Return the machine as half a sentence."""
+    parts = [
+        describe_system(machine.system),
+        f"{machine.cpu.cores} cores" if machine.cpu.cores else "",
+        f"{in_gigabytes(machine.memory_bytes)} memory" if machine.memory_bytes else "",
+        ", ".join(gpu.name or gpu.vendor for gpu in machine.gpus or ()) or "no GPU found",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def describe_system(system: System) -> str:
+    """Return name, version, processor and libc, as far as they are known."""
+    name = " ".join(filter(None, (system.name or system.os or "unknown system", system.version)))
+    platform = " ".join(filter(None, (system.arch, system.libc, system.libc_version)))
+    return ", ".join(filter(None, (name, platform)))
+
+
+def waiting_text(plan: Plan) -> str:
+    """Say what the install is about to do, and how much it has to fetch."""
+    size = f", {in_megabytes(plan.download_bytes)} unless they are cached" if plan.download_bytes else ""
+    fetch = (
+        f"fetching Python {plan.choice.python}; "
+        if plan.choice and plan.choice.python_from == "obtain"
+        else ""
+    )
+    return f"{fetch}{len(plan.pins)} packages{size}"
+
+
+def obstacle_text(obstacle: Obstacle) -> str:
+    """Return an obstacle as half a sentence."""
+    remedy = f"; {obstacle.remedy}" if obstacle.remedy else ""
+    return f"needs {obstacle.needs}, found {obstacle.found or 'none'}{remedy}"
+
+
+def describe_choice(choice: Choice) -> str:
+    """Return the choice as half a sentence."""
+    python = choice.python_path or "to be fetched"
+    return f"{choice.project} {choice.version} ({choice.accelerator}) on Python {choice.python} [{python}]"
+
+
+def describe_pins(plan: Plan) -> str:
+    """Return the number of packages, their size, and what was proved of them."""
+    size = f", {in_megabytes(plan.download_bytes)} to download" if plan.download_bytes else ""
+    status = f"proved on {plan.proof.on}" if plan.proof.status == "proved" else plan.proof.status
+    return f"{len(plan.pins)} pinned with hashes{size}; {status}"
+
+
+def in_gigabytes(size: int) -> str:
+    """Return bytes as people read them.
+
+    >>> in_gigabytes(25_190_000_000)
+    '25 GB'
+    """
+    return f"{size / 1e9:.0f} GB"
+
+
+def in_megabytes(size: int) -> str:
+    """Return bytes as people read them.
+
+    >>> in_megabytes(599_000_000)
+    '599 MB'
+    """
+    return f"{size / MEGABYTE:.0f} MB" if size >= MEGABYTE else f"{size / 1000:.0f} kB"
+
+
+def machine_facts(machine: Machine) -> Iterator[tuple[str, str, str | None]]:
+    """Yield subject, fact and source for everything that was found."""
+    source = machine.sources.get
+    yield "system", describe_system(machine.system), source("system.name")
+    yield "cpu", f"{machine.cpu.model or 'unknown'}, {machine.cpu.cores or '?'} cores", source("cpu.model")
+    for subject, size in (("memory", machine.memory_bytes), ("disk free", machine.disk_free_bytes)):
+        if size:
+            yield subject, in_gigabytes(size), None
+    for python in machine.pythons or ():
+        yield "python", f"{python.version} {python.abi or ''} {python.path}", python.managed_by
+    for number, gpu in enumerate(machine.gpus or ()):
+        yield (
+            "gpu",
+            f"{gpu.name or gpu.vendor} {gpu.compute_capability or ''}",
+            source(f"gpus[{number}].name"),
+        )
+    if machine.driver:
+        yield "driver", f"{machine.driver.version} (CUDA {machine.driver.cuda})", source("driver.version")
+    for toolkit in machine.cuda or ():
+        yield "cuda", f"{toolkit.version} {toolkit.path}", toolkit.source
+    for number, library in enumerate(machine.cudnn or ()):
+        yield "cudnn", f"{library.version} {library.path}", source(f"cudnn[{number}].version")
+    for name, version in machine.tools.items():
+        if version:
+            yield name, version, source(f"tools.{name}")
+
+
+def telling(unknown: dict[str, str]) -> dict[str, str]:
+    """Return what is unknown and worth a line: no tools that are not there, nothing of other systems."""
+    dull = ("not on the PATH", "only Windows asks")
+    return {subject: reason for subject, reason in unknown.items() if not reason.startswith(dull)}

@@ -1,0 +1,89 @@
+"""Stage 0, the wish: what the person typed, and what the project folder remembers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from tfup import tables
+from tfup.errors import Need, UsageError
+from tfup.model import Wish
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+
+def from_arguments(arguments: Namespace) -> Wish:
+    """Return the wish of a command line; UsageError where a part of it cannot be understood."""
+    for text in arguments.wish:
+        parse(text)
+    return Wish(
+        requirements=tuple(arguments.wish),
+        gpu=arguments.gpu,
+        python=python_minor(arguments.python),
+        backend=arguments.backend,
+        manager=arguments.manager,
+        slim=arguments.slim,
+    )
+
+
+def parse(text: str) -> Requirement:
+    """Return a requirement; UsageError where the text is none."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        fault = str(error).split("\n", 1)[0]
+        sentence = f"{text!r} is not a requirement."
+        need = Need("requirement", "a name, with versions where they matter", fault)
+        raise UsageError(sentence, (need,), "tfup plan 'tensorflow==2.15.*'") from None
+
+
+def python_minor(text: str | None) -> str | None:
+    """Return the Python wished for; UsageError unless it reads like 3.10 or 3.10.13."""
+    if text is None or re.fullmatch(r"\d\.\d{1,2}(\.\d+)?", text):
+        return text
+    sentence = f"{text!r} is not a Python version."
+    need = Need("--python", "a minor such as 3.10, or a full version", text)
+    raise UsageError(sentence, (need,), "tfup plan --python 3.10")
+
+
+def named(requirements: Iterable[str]) -> set[str]:
+    """Return the canonical names of requirements."""
+    return {canonicalize_name(parse(text).name) for text in requirements}
+
+
+def is_build(text: str) -> bool:
+    """Tell whether a requirement names a TensorFlow project of the tables."""
+    return canonicalize_name(parse(text).name) in tables.projects()
+
+
+def remember(typed: Wish, before: Wish | None, beside: Iterable[str] = ()) -> Wish:
+    """Return the wish with what the folder already holds.
+
+    `before` is the wish of the last plan, whose build, Keras and Python go on where nothing else is typed;
+    `beside` is what the project's Pipfile asks for.
+    """
+    names = named(typed.requirements)
+    new_build = any(map(is_build, typed.requirements))
+    earlier = (
+        [text for text in before.requirements if is_build(text) or is_keras(text)]
+        if before and not new_build
+        else []
+    )
+    kept: dict[str, str] = {}
+    for text in (*earlier, *beside):
+        name = canonicalize_name(parse(text).name)
+        if name not in names and not (is_build(text) and (new_build or any(map(is_build, kept)))):
+            kept.setdefault(name, text)
+    python = before.python if before and typed.python is None and not names else typed.python
+    return replace(typed, requirements=(*typed.requirements, *kept.values()), python=python)
+
+
+def is_keras(text: str) -> bool:
+    """Tell whether a requirement names Keras."""
+    return canonicalize_name(parse(text).name) == "keras"

@@ -1,0 +1,77 @@
+"""Make the support table of the README from the tables.
+
+Usage: python -m tools.make_readme [--check]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from tfup import tables
+from tfup.match import keras_rule, minor_of, python_release
+from tfup.versions import proofs
+
+if TYPE_CHECKING:
+    from tfup.tables import BuildRow
+
+ROOT = Path(__file__).parents[1]
+FAMILY = "linux_x86_64"
+BEGIN = "<!-- support table: made by tools/make_readme.py -->"
+END = "<!-- end of support table -->"
+
+
+def main() -> int:
+    """Write the README, or with --check say whether it is up to date."""
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    after = re.sub(f"(?s){BEGIN}.*{END}", lambda _: f"{BEGIN}\n{table()}{END}", before)
+    if "--check" in sys.argv:
+        return 0 if before == after else 1
+    readme.write_text(after, encoding="utf-8")
+    return 0
+
+
+def table() -> str:
+    """Return the table as Markdown."""
+    head = "| tensorflow | Python | Keras | proved on | resolved for |\n|---|---|---|---|---|\n"
+    return head + "".join(map(line, newest_patches()))
+
+
+def newest_patches() -> list[BuildRow]:
+    """Return the newest release of each minor, newest first."""
+    rows: dict[str, BuildRow] = {}
+    for row in tables.releases("tensorflow"):
+        if row.family == FAMILY:
+            rows.setdefault(".".join(row.version.split(".")[:2]), row)
+    return sorted(rows.values(), key=lambda row: Version(row.version), reverse=True)
+
+
+def line(row: BuildRow) -> str:
+    """Return the line of one release."""
+    tags = sorted({wheel[0] for wheel in row.wheels}, key=python_release)
+    locks = {tag: tables.lock(row.project, row.version, tag, FAMILY) for tag in tags}
+    proved = [tag for tag, lock in locks.items() if lock and (lock.digest, "cpu") in proofs()]
+    resolved = [tag for tag, lock in locks.items() if lock and tag not in proved]
+    keras = {
+        pin.split("==")[1]
+        for lock in locks.values()
+        if lock
+        for pin in lock.pins
+        if pin.startswith("keras==")
+    }
+    paired = ", ".join(sorted(keras, key=Version)) or keras_rule(row.version).keras.removeprefix("==")
+    return f"| {row.version} | {minors(tags)} | {paired} | {minors(proved)} | {minors(resolved)} |\n"
+
+
+def minors(tags: list[str]) -> str:
+    """Return Python tags as people write them."""
+    return ", ".join(map(minor_of, tags)) or "-"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

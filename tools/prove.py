@@ -1,0 +1,175 @@
+"""Prove locks: make each environment as `tfup install` does, run all checks in it, and record the outcome.
+
+Usage: python -m tools.prove [--python cp313] [--jobs 2] [--again] [REQUIREMENT…]
+
+Takes every Linux build of this processor that has a lock, an interpreter here and no valid proof. Resumes
+where it stopped; each environment is removed when it was checked. What failed is printed, not recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+from tfup import check, formats, managers, tables
+from tfup.errors import TfupError
+from tfup.machine import Live, detect
+from tfup.managers import uv
+from tfup.managers.transaction import transaction
+from tfup.match import fitting_pythons, match, minor_of
+from tfup.model import Build, Machine, Outcome, Plan, Wish
+from tfup.pin import lock_digest, pin
+from tfup.tables import ProofRow
+from tfup.wish import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ABOUT = {"made_by": "tools/prove.py", "what": "runs of all checks; void when the lock or checks/ changes"}
+GOOD = ("proved", "skipped")
+
+
+def main() -> int:
+    """Prove what is left to prove, and count."""
+    arguments = read_arguments()
+    machine = detect(Live())
+    plans = [
+        plan
+        for plan in plans_to_prove(arguments, machine)
+        if arguments.again or plan.proof.status != "proved"
+    ]
+    uv.find_uv()  # before the threads: sysconfig, which it asks, is not made for several at once
+    started, failed = time.monotonic(), []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for number, (plan, row, fault) in enumerate(pool.map(lambda one: prove(one, machine), plans), 1):
+            left = (time.monotonic() - started) / number * (len(plans) - number)
+            print(
+                f"[{number}/{len(plans)}, {left / 60:.0f} min left] {name_of(plan)}: {fault or 'proved'}",
+                flush=True,
+            )
+            if row and not fault:
+                record(row)
+            else:
+                failed.append(f"{name_of(plan)}: {fault}")
+    print(f"{len(plans) - len(failed)} proved, {len(failed)} failed", *failed, sep="\n")
+    return 1 if failed else 0
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return what is to be proved."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("requirement", nargs="*", default=["tensorflow"])
+    parser.add_argument("--python", action="append", metavar="TAG")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
+    return parser.parse_args()
+
+
+def plans_to_prove(arguments: argparse.Namespace, machine: Machine) -> Iterator[Plan]:
+    """Yield the plan of each build asked for that has a lock and an interpreter here."""
+    for requirement in map(parse, arguments.requirement):
+        for row in tables.releases(requirement.name):
+            for build in tables.builds(row) if requirement.specifier.contains(row.version) else ():
+                if is_provable(build, machine) and (
+                    not arguments.python or build.python_tag in arguments.python
+                ):
+                    yield plan_for(build, machine)
+
+
+def is_provable(build: Build, machine: Machine) -> bool:
+    """Tell whether a build can be run here."""
+    locked = tables.lock(build.project, build.version, build.python_tag, build.family)
+    same = build.family == f"{machine.system.os}_{machine.system.arch}"
+    return same and locked is not None and bool(fitting_pythons(build, machine))
+
+
+def plan_for(build: Build, machine: Machine) -> Plan:
+    """Return the plan that a person gets who asks for exactly this build."""
+    wish = Wish(
+        requirements=(f"{build.project}=={build.version}",), python=minor_of(build.python_tag), gpu=False
+    )
+    return pin(match(machine, wish), wish, managers.resolve, check.checks_digest())
+
+
+def prove(plan: Plan, machine: Machine) -> tuple[Plan, ProofRow | None, str | None]:
+    """Install a plan in a fresh folder, check it, and remove it; return the proof or the fault."""
+    folder = Path(mkdtemp(prefix="tfup-prove-"))
+    log = folder / "log.txt"
+    try:
+        with transaction(folder):
+            project = formats.write(plan, folder)
+            environment = managers.install(project, log=log, say=print)
+        outcomes = check.check(environment, timeout=900, log=log)
+        return plan, proof_row(plan, machine, outcomes, size_of(folder)), fault_in(outcomes)
+    except TfupError as error:
+        return plan, None, f"{error.reference}: {error.sentence}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def fault_in(outcomes: tuple[Outcome, ...]) -> str | None:
+    """Return what did not pass."""
+    bad = [
+        f"{outcome.name} {outcome.status}: {outcome.detail[-300:]}"
+        for outcome in outcomes
+        if outcome.status not in GOOD
+    ]
+    return "; ".join(bad) or None
+
+
+def proof_row(plan: Plan, machine: Machine, outcomes: tuple[Outcome, ...], size: int) -> ProofRow:
+    """Return the record of a run."""
+    choice = plan.choice
+    if choice is None:
+        sys.exit("a plan without a build cannot have been run")
+    return ProofRow(
+        project=choice.project,
+        version=choice.version,
+        python_tag=choice.python_tag,
+        family=choice.platform,
+        accelerator=choice.accelerator,
+        lock=lock_digest(plan.pins),
+        checks=check.checks_digest(),
+        python=choice.python,
+        system=f"{machine.system.name} {machine.system.version}",
+        on=datetime.now(timezone.utc).date().isoformat(),
+        disk_bytes=size,
+        outcomes={one.name: (one.status, round(one.seconds, 1)) for one in outcomes},
+    )
+
+
+def record(row: ProofRow) -> None:
+    """Add a proof to the table; of the same build it replaces the older one."""
+    rows = {key_of(known): known for known in tables.load("proofs.json", ProofRow)}
+    rows[key_of(row)] = row
+    tables.save("proofs.json", ABOUT, [rows[key] for key in sorted(rows)])
+
+
+def key_of(row: ProofRow) -> tuple[str, list[int], str, str, str]:
+    """Return what a proof is about, in the order of the table."""
+    numbers = [int(part) for part in row.version.split(".")]
+    return row.project, tuple(numbers), row.python_tag, row.family, row.accelerator  # type: ignore[return-value]
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes that a folder takes."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def name_of(plan: Plan) -> str:
+    """Return a plan's build in one word."""
+    choice = plan.choice
+    return f"{choice.project} {choice.version} {choice.python_tag}" if choice else "nothing"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,10 +13,10 @@ from tfup.managers.transaction import set_aside, transaction
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     requirements = folder / "requirements.txt"
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
     for version in itertools.cycle(["1.0", "2.0"]):
         with transaction(folder):
             requirements.write_text(pin("sunny", version), encoding="utf-8")
             set_aside(folder)
             uv.sync(uv.make_venv(sys.executable, folder / ".venv"), requirements)
+        sys.stdout.write("installed\n")
+        sys.stdout.flush()

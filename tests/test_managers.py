@@ -227,34 +227,37 @@ def test_activation_is_quoted(tmp_path: Path) -> None:
     assert f"{folder}/.venv/bin/activate\n" == shown.stdout
 
 
-def test_cleaning_frees_what_it_says(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Sizes are those of files that nothing else holds, and cleaning returns what it freed."""
+def test_cleaning_removes_what_it_says(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What can be removed is listed with the bytes that nothing else holds, and is gone afterwards."""
     folder, cache = tmp_path / "project", tmp_path / "cache"
     cache.mkdir()
     (cache / "answers").write_bytes(b"12345")
     install(folder, pin("sunny", "1.0"))
     install(folder, pin("sunny", "2.0"))
-    before = cleaning.sizes(folder, cache)
 
-    freed = cleaning.clean(folder, cache)
+    things = cleaning.removable(folder, cache)
+    cleaning.clean(things, folder)
 
-    assert {"cache": 5, "previous": before["previous"]} == freed
-    assert {"cache": 0, "previous": 0, "environment": before["environment"]} == cleaning.sizes(folder, cache)
+    assert [("cache", 5), ("previous", things[1].bytes)] == [(thing.what, thing.bytes) for thing in things]
+    assert things[1].bytes > 0
+    assert ["environment"] == [thing.what for thing in cleaning.removable(folder, cache, cleaning.KINDS)]
 
 
-def test_an_environment_goes_only_by_name(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_environment_goes_only_by_name(tmp_path: Path) -> None:
     """The environment is removed when it is named, and a link in its place is not followed."""
     folder, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
     folder.mkdir()
     elsewhere.mkdir()
     (folder / ".venv").symlink_to(elsewhere)
 
-    cleaning.clean(folder, tmp_path / "cache", ["environment"])
+    assert () == cleaning.removable(folder, tmp_path / "cache")
+    cleaning.clean(cleaning.removable(folder, tmp_path / "cache", ["environment"]), folder)
 
     assert (False, True) == ((folder / ".venv").is_symlink(), elsewhere.exists())
 
 
 def test_cleaning_an_empty_folder_does_nothing(tmp_path: Path) -> None:
     """Where nothing is there is nothing to free, and no corner of ours is made."""
-    assert {} == cleaning.clean(tmp_path, tmp_path / "cache")
+    cleaning.clean(cleaning.removable(tmp_path, tmp_path / "cache"), tmp_path)
+
     assert [] == list(tmp_path.iterdir())

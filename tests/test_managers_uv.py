@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from tests import loopback_index
 from tests.loopback_index import pin
 from tests.pythons import interpreters
 from tfup.errors import IndexUnreachable, InstallFailed, TfupError, Unresolvable
-from tfup.managers import uv
+from tfup.managers import terminal, transaction, uv
 from tfup.managers.failures import explain
 from tfup.managers.uv import Mode, Target
 
@@ -231,6 +232,18 @@ def test_any_folder_name_will_do(person: pytest.MonkeyPatch, tmp_path: Path, nam
         answer(python, "import sunny; print(sunny.version)"),
         list(tmp_path.rglob("owned")),
     )
+
+
+def test_uv_holds_the_lock_of_the_project(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """What is started inherits the lock, with bars or without, so that it is waited for if tfup is killed."""
+    command = ["ls", "-l", "/proc/self/fd"]
+
+    with transaction(tmp_path):
+        quiet = uv.execute(command, "", None, dict(os.environ))[1]
+        live = terminal.execute(command, dict(os.environ), None)[2]
+
+    lock = str(tmp_path / ".tfup" / "lock")
+    assert (True, True) == (lock in quiet, lock in live)
 
 
 # ---------------------------------------------------------------- what fails

@@ -354,10 +354,9 @@ def test_the_next_run_waits_for_what_a_killed_one_left_running(project: Path) ->
 
     with transaction(project):
         pass
-    time.sleep(0.1)
+    killed.communicate()  # ends when nobody holds its output any more
 
     assert before == state(project)
-    killed.communicate()
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(60, marks=pytest.mark.slow)])
@@ -365,32 +364,30 @@ def test_real_installs_survive_being_killed(tmp_path: Path, kills: int) -> None:
     """After a kill at any random moment of real installs, the next run finds one whole generation."""
     moments = random.Random(20261120)  # noqa: S311 - moments, not secrets
     project = tmp_path / "project"
-    program = str(TESTS / "installing_for_ever.py")
+    interrupted = 0
     with loopback_index.serving() as address:
         variables = loopback_index.bare_environment(str(tmp_path), f"http://{address}/good/simple")
-        found = []
         for _ in range(kills):
-            process = child(program, str(project), **variables)
+            process = child(str(TESTS / "installing_for_ever.py"), str(project), **variables)
             assert process.stdout is not None
-            assert "ready\n" == process.stdout.readline()
+            assert "installed\n" == process.stdout.readline()
             time.sleep(moments.uniform(0, 0.4))
             process.kill()
             process.communicate()
+            interrupted += (project / ".tfup" / "journal.json").exists()
             with transaction(project):
                 pass
-            found.append(versions(project))
+            assert pinned(project) == imported(project)
 
-    assert kills == len(found)
-    assert {("1.0", "1.0"), ("2.0", "2.0")} >= set(found) - {None}
-    assert len(set(found)) > 1
+    assert interrupted > kills / 3
 
 
-def versions(project: Path) -> tuple[str, str] | None:
-    """Return the version that the file pins and the one that is imported, None before the first install."""
-    if not (project / "requirements.txt").exists():
-        assert not (project / ".venv").exists()
-        return None
-    python, code = project / ".venv" / "bin" / "python", "import sunny; print(sunny.version)"
-    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-    pinned = (project / "requirements.txt").read_text(encoding="utf-8").split()[0]
-    return pinned.partition("==")[2], done.stdout.strip()
+def pinned(project: Path) -> str:
+    """Return the version that the file pins."""
+    return (project / "requirements.txt").read_text(encoding="utf-8").split()[0].partition("==")[2]
+
+
+def imported(project: Path) -> str:
+    """Return the version that the environment imports."""
+    command = [project / ".venv" / "bin" / "python", "-c", "import sunny; print(sunny.version)"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.pythons import interpreters
+from tfup.folders import cache_folder
 from tfup.machine import Live, detect
 from tfup.machine import interpreters as asking
 
@@ -250,9 +251,9 @@ def test_a_wrapper_is_not_remembered(live: Live, tmp_path: Path) -> None:
 )
 def test_the_cache_is_where_people_expect_it(variables: dict[str, str], expected: str) -> None:
     """Our own variable, the system's, the home folder: in this order."""
-    assert Path(expected) == asking.cache_folder(variables)
+    assert Path(expected) == cache_folder(variables)
 
 
 def test_without_a_home_the_cache_is_temporary() -> None:
     """An account without a home has a place too, and one of its own."""
-    assert f"tfup-{os.getuid()}" == asking.cache_folder({}).name
+    assert f"tfup-{os.getuid()}" == cache_folder({}).name

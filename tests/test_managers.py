@@ -196,11 +196,15 @@ def test_a_broken_plan_is_named(tmp_path: Path) -> None:
         managers.next_steps(locate(tmp_path))
 
 
-def test_todays_pipenv_is_run_where_it_can(tmp_path: Path) -> None:
-    """For a Python that the current Pipenv drives, Pipenv runs it."""
+def test_todays_pipenv_is_run_where_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a Python that the current Pipenv drives, Pipenv runs it; without a Pipenv, activation."""
     (tmp_path / ".tfup").mkdir()
+    project = write(tmp_path, "", "pipenv", "3.12.1")
+    monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert "pipenv run python" == managers.next_steps(write(tmp_path, "", "pipenv", "3.12.1"))[-1]
+    assert "python" == managers.next_steps(project)[-1]
+    (tmp_path / "pipenv").touch(mode=0o755)
+    assert "pipenv run python" == managers.next_steps(project)[-1]
 
 
 @pytest.mark.parametrize("python", ["3.6.15", "3.7.16", "3.9.18"])

@@ -368,7 +368,7 @@ def test_a_cache_that_is_a_file_is_named(person: pytest.MonkeyPatch, tmp_path: P
 
     error = failure(tmp_path, pin("sunny", "1.0"))
 
-    assert (InstallFailed, True) == (type(error), str(tmp_path / "cache") in error.sentence)
+    assert (InstallFailed, True) == (type(error), str(tmp_path / "cache") in error.sentence), error
     assert "UV_CACHE_DIR=" in str(error.hint)
 
 

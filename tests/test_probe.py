@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfup.machine import Live, Recorder, Recording, detect
-from tfup.machine.privacy import hide_credentials, hide_secret
 from tfup.machine.probe import Answers
 from tfup.machine.together import run_together
+from tfup.privacy import hide_credentials, hide_secret
 
 VISIBLE = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), min_size=1)
 

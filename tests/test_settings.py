@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tfup.errors import UnreadableFile
 from tfup.formats import Source
-from tfup.managers.settings import INDEXES, configured_sources, mask, pip_files, uv_environment
+from tfup.managers.settings import INDEXES, configured_sources, pip_files, uv_environment
+from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,21 +213,21 @@ def test_a_broken_pip_conf_is_named_without_its_password() -> None:
 @given(st.text("abc%:.$", min_size=1), st.text("abc%@$!", min_size=1))
 def test_no_password_is_ever_seen(user: str, password: str) -> None:
     """Whatever user and password an address carries, masking leaves neither."""
-    masked = mask(f"error at 'http://{user}:{password}@index.example/simple', twice")
+    masked = hide_credentials(f"error at 'http://{user}:{password}@index.example/simple', twice")
 
     assert "error at 'http://***@index.example/simple', twice" == masked
 
 
 def test_a_proxys_password_is_masked_without_a_scheme() -> None:
     """pip lets a proxy go without a scheme, and error texts repeat it."""
-    assert "proxy = ***@proxy.example:3128" == mask("proxy = joe:secret@proxy.example:3128")
+    assert "proxy = ***@proxy.example:3128" == hide_credentials("proxy = joe:secret@proxy.example:3128")
 
 
 def test_text_without_credentials_is_left_alone() -> None:
     """Requirements by address, hashes and plain addresses pass as they are."""
     text = "six @ https://index.example/six.whl --hash=sha256:00 ann@index.example"
 
-    assert text == mask(text)
+    assert text == hide_credentials(text)
 
 
 def test_configured_indexes_become_sources() -> None:

@@ -1,7 +1,7 @@
 """The only module that prints: lines for people, or one JSON document for machines.
 
 A line is a mark, a subject, a fact and the seconds it took, as in flutter's doctor; details come
-only where something is wrong. Everything passes through `mask`, so that no password is shown.
+only where something is wrong. Everything passes through `hide_credentials`, so that no password is shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tfup.managers.settings import mask
+from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,7 +65,7 @@ class Report:
 
     def say(self, text: str = "", style: str | None = None, *, error: bool = False) -> None:
         """Print one line for people."""
-        self.console(error=error).print(mask(text), style=style)
+        self.console(error=error).print(hide_credentials(text), style=style)
 
     @property
     def live(self) -> bool:
@@ -86,7 +86,7 @@ class Report:
 
     def document(self, value: Struct) -> None:
         """Print one JSON document on standard output; nothing else goes there under --json."""
-        text = mask(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+        text = hide_credentials(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 

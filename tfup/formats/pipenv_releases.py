@@ -24,3 +24,8 @@ def pipenv_for(python_minor: str) -> PipenvRelease | None:
     """Return the Pipenv for an environment of a Python minor, None where no release is known to work."""
     rows = tables.load("pipenv.json", PipenvRelease)
     return next((row for row in rows if SpecifierSet(row.target).contains(python_minor)), None)
+
+
+def is_current(release: PipenvRelease) -> bool:
+    """Tell whether a release is today's: the one in the last row, which is for the newest Pythons."""
+    return release == tables.load("pipenv.json", PipenvRelease)[-1]

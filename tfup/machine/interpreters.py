@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import MsgspecError, Struct, json, to_builtins
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tfup.folders import cache_folder, user_id
 
+if TYPE_CHECKING:
     from tfup.machine.probe import Json, Live
 
 MARKER = "\ntfup-interview: "
@@ -97,18 +97,6 @@ def parse_answer(text: str) -> Answer | None:
 # ---------------------------------------------------------------- the memory
 
 
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Return tfup's cache folder: its own variable, the system's, the home folder, or a temporary place."""
-    if environ.get("TFUP_CACHE_DIR"):
-        return Path(environ["TFUP_CACHE_DIR"]).absolute()
-    import tempfile  # 5 ms, for those without a home
-
-    caches = Path(environ.get("XDG_CACHE_HOME", ""))
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE", ""))
-    places = (caches / "tfup", home / ".cache" / "tfup", Path(tempfile.gettempdir(), f"tfup-{_user_id()}"))
-    return next(place for place in places if place.is_absolute())
-
-
 def memory_file(cache: Path, path: str, script: str) -> Path:
     """Return the file that remembers one interpreter and one set of questions, so that writers never meet."""
     digest = sha256(f"{path}\0{script}".encode()).hexdigest()[:32]
@@ -149,8 +137,4 @@ def _is_fresh(memory: Memory, path: str, state: os.stat_result) -> bool:
 
 def _is_ours(file: Path) -> bool:
     """Tell whether we wrote it: in a shared temporary folder somebody else may have."""
-    return file.stat().st_uid == _user_id()
-
-
-def _user_id() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
+    return file.stat().st_uid == user_id()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct, field, json, structs
 
-from tfup.machine import privacy
+from tfup import privacy
 from tfup.machine.command import clean_environment, run_command
 
 if TYPE_CHECKING:

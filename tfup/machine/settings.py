@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tfup.machine.fact import Fact, Facts
-from tfup.machine.privacy import hide_secret
 from tfup.model import KerasJson
+from tfup.privacy import hide_secret
 
 if TYPE_CHECKING:
     from tfup.machine.probe import Probe

@@ -13,7 +13,7 @@ import msgspec
 
 from tfup.errors import Need, NoEnvironment, UnreadableFile
 from tfup.managers import conda, pipenv, uv, venv
-from tfup.managers.settings import configured_sources, mask
+from tfup.managers.settings import configured_sources
 from tfup.managers.transaction import transaction, undo
 from tfup.model import Environment, Plan
 
@@ -26,7 +26,6 @@ __all__ = [
     "configured_sources",
     "find",
     "install",
-    "mask",
     "new_log",
     "next_steps",
     "resolve",

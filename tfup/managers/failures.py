@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable
-from tfup.managers.settings import mask
+from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,10 @@ LONGEST = 12  # lines of uv's own explanation; a contradiction between hundreds 
 
 def explain(text: str, log: str | None = None) -> TfupError:
     """Return the error for what uv wrote before it failed; `log` is where all of it is kept."""
-    text = mask(text)
+    text = hide_credentials(text)
+    unbroken = re.sub(r"\n {5,}", " ", text)  # on a terminal uv breaks its lines, anywhere
     for pattern, tell in KINDS:
-        if found := re.search(pattern, text):
+        if found := re.search(pattern, unbroken):
             error = tell(text, found)
             break
     else:

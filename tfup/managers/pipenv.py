@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["install", "next_steps"]
 
 
-NEWEST = "3.99"  # the Python that today's Pipenv is asked about
-
-
 def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:
-    """Return the commands that use the environment: Pipenv's, or activation where today's Pipenv cannot.
+    """Return the commands that use the environment: Pipenv's where one is here that can, else activation.
 
-    Then also those that get a Pipenv which can.
+    Where only an older Pipenv can drive this Python, also the commands that get it.
     """
-    from tfup.formats.pipenv_releases import pipenv_for
+    from tfup.formats.pipenv_releases import is_current, pipenv_for
 
-    minor = ".".join(venv.choice_of(plan).python.split(".")[:2])
+    release = pipenv_for(".".join(venv.choice_of(plan).python.split(".")[:2]))
     enter = f"cd {venv.quoted(Path(project.folder))}"
-    release = pipenv_for(minor)
-    if release is None:
+    if release is None or (is_current(release) and not shutil.which("pipenv")):
         return venv.next_steps(project, plan)
-    if release == pipenv_for(NEWEST):
+    if is_current(release):
         return (enter, "pipenv run python")
     get = f"python{release.runs_on} -m pip install pipenv=={release.pipenv}"
     return (*venv.next_steps(project, plan), get, enter, f"python{release.runs_on} -m pipenv run python")

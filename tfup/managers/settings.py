@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from tfup.errors import Need, UnreadableFile
+from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,6 @@ UNWANTED = re.compile(
 )
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 INDEX_IN_UV_TOML = re.compile(r"(?m)^\s*(\[\[index\]\]|((extra-)?index-url|index|find-links|no-index)\s*=)")
-CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@|(?<![\w/])[^\s/:@'\"]+:[^\s/@]+@(?=[\w\[])")
 
 
 class Translation(NamedTuple):
@@ -196,7 +196,9 @@ def parse_pip_configuration(path: Path, text: str) -> dict[str, dict[str, str]]:
 def unreadable(path: Path, reason: str) -> UnreadableFile:
     """Return the error for a file of pip's that pip could not read either."""
     need = Need(
-        "pip.conf", "sections such as [global] and lines such as name = value", mask(" ".join(reason.split()))
+        "pip.conf",
+        "sections such as [global] and lines such as name = value",
+        hide_credentials(" ".join(reason.split())),
     )
     sentence = f"pip's configuration in {path} cannot be read."
     return UnreadableFile(sentence, (need,), f"PIP_CONFIG_FILE={os.devnull} tfup install")
@@ -234,15 +236,6 @@ def read_text(path: Path) -> str | None:
 
 
 # ---------------------------------------------------------------- what others may see
-
-
-def mask(text: str) -> str:
-    """Hide the user and the password in every address.
-
-    >>> mask("Failed to fetch: https://joe:secret@index.example/simple")
-    'Failed to fetch: https://***@index.example/simple'
-    """
-    return CREDENTIALS.sub("***@", text)
 
 
 def configured_sources(variables: Mapping[str, str], read: Read | None = None) -> tuple[Source, ...]:

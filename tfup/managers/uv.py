@@ -17,8 +17,9 @@ from urllib.parse import unquote, urlsplit
 from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable
 from tfup.managers import terminal
 from tfup.managers.failures import explain
-from tfup.managers.settings import mask, uv_environment
+from tfup.managers.settings import uv_environment
 from tfup.model import Wheel
+from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -367,8 +368,8 @@ def execute(
 
 
 def quiet_environment() -> dict[str, str]:
-    """Return the environment of a uv that draws no bars."""
-    return uv_environment(os.environ) | {"UV_NO_PROGRESS": "1"}
+    """Return the environment of a uv that draws no bars and breaks no lines: where COLUMNS is set, it does."""
+    return uv_environment(os.environ) | {"UV_NO_PROGRESS": "1", "COLUMNS": "10000"}
 
 
 def note(log: Path | None, command: Sequence[str], text: str) -> None:
@@ -378,7 +379,7 @@ def note(log: Path | None, command: Sequence[str], text: str) -> None:
     with suppress(OSError):  # on a full disk the cause is told without the log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stream:
-            stream.write(mask(f"$ {shlex.join(command)}\n{text}\n"))
+            stream.write(hide_credentials(f"$ {shlex.join(command)}\n{text}\n"))
 
 
 @cache

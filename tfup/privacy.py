@@ -1,4 +1,4 @@
-"""Keep what is nobody's business out of facts and recordings: credentials, user names, home folders."""
+"""Keep what is nobody's business out of all that is shown or kept: credentials, user names, home folders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ HIDDEN = "***"
 _SECRET_NAME = re.compile(r"TOKEN|PASSW|SECRET|CREDENTIAL|USERNAME|API_?KEY|_KEY$|_AUTH$", re.IGNORECASE)
 # The second form is a password with a slash in it, which is no valid address and yet is seen.
 _CREDENTIALS = re.compile(r"(?<=://)(?:[^\s/@:]*:\S*@|[^\s/]*@)")
+# In the middle of a text, only what goes on like the name of a host: user:password@proxy.example
+_CREDENTIALS_IN_TEXT = re.compile(r"(?<![\w/])[^\s/:@'\"\\]+:[^\s/@]+@(?=[\w\[][\w-]*[.:])")
 _BARE_CREDENTIALS = re.compile(r"^[^\s:/@]+:(?![/\\])\S*@")
 _QUERY = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|sig|auth)[^=&\s]*=)[^&\s]+", re.IGNORECASE)
 
@@ -26,11 +28,14 @@ def hide_credentials(text: str) -> str:
     'https://***@index.example/simple'
     >>> hide_credentials("me:secret@proxy.example:3128")
     '***@proxy.example:3128'
+    >>> hide_credentials("the proxy me:secret@proxy.example:3128 refused")
+    'the proxy ***@proxy.example:3128 refused'
     >>> hide_credentials("https://index.example/simple?token=abc&x=1")
     'https://index.example/simple?token=***&x=1'
     """
     text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
     text = _BARE_CREDENTIALS.sub(f"{HIDDEN}@", text)
+    text = _CREDENTIALS_IN_TEXT.sub(f"{HIDDEN}@", text)
     return _QUERY.sub(rf"\1{HIDDEN}", text)
 
 

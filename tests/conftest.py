@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.pipenv_program import install_pipenv
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +27,9 @@ def connect_at_home(self: socket.socket, address: Any, connect: Any = socket.soc
     if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
         pytest.fail(f"a test without the mark `network` connects to {address[0]}")
     connect(self, address)
+
+
+@pytest.fixture(scope="session")
+def pipenv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the current release of Pipenv, from the index."""
+    return install_pipenv(tmp_path_factory.mktemp("pipenv") / "venv", sys.executable, "pipenv")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +11,7 @@ import yaml
 from uv import find_uv_bin
 
 from tests.formats_plans import SMALL, plan
-from tests.pythons import interpreters
+from tests.pipenv_program import install_pipenv, python_of, run, snapshot
 from tfup.formats import write
 from tfup.formats.pipenv_releases import PipenvRelease, pipenv_for
 from tfup.tables import DATA, load, render
@@ -25,51 +22,6 @@ if TYPE_CHECKING:
     from tfup.model import Project
 
 ROOT = Path(__file__).parents[1]
-KEPT = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT", "TMPDIR")
-PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-
-
-def clean(**more: str) -> dict[str, str]:
-    """Return an environment in which pip has no settings of this machine, its certificates apart."""
-    kept = {name: os.environ[name] for name in (*KEPT, *PROXIES) if name in os.environ}
-    return {**kept, "PIP_CONFIG_FILE": os.devnull, "NO_COLOR": "1", **more}
-
-
-def run(*command: str | Path, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a folder, and show all of its output where it fails."""
-    done = subprocess.run(
-        list(map(str, command)),
-        check=False,
-        cwd=folder,
-        env=clean(**more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=1200,
-    )
-    assert done.returncode == 0, f"{command} said:\n{done.stdout}"
-    return done
-
-
-def python_of(minor: str) -> Path:
-    """Return this machine's Python of a minor; a machine without it fails the test."""
-    return next(path for version, path in interpreters().items() if version.startswith(f"{minor}."))
-
-
-def install_pipenv(folder: Path, python: str | Path, requirement: str) -> Path:
-    """Install a Pipenv of its own, and return the program."""
-    uv = find_uv_bin()
-    run(uv, "venv", "--quiet", "--python", python, folder, folder=Path.cwd())
-    # setuptools for the older ones, which import pkg_resources
-    run(uv, "pip", "install", "--quiet", "--python", folder, requirement, "setuptools<82", folder=Path.cwd())
-    return folder / "bin" / "pipenv"
-
-
-@pytest.fixture(scope="session")
-def pipenv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the current release of Pipenv, from the index."""
-    return install_pipenv(tmp_path_factory.mktemp("pipenv") / "venv", sys.executable, "pipenv")
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +38,6 @@ def make_project(folder: Path, minor: str) -> Project:
     run(uv, "venv", "--quiet", "--python", python, folder / ".venv", folder=folder)
     run(uv, "pip", "sync", "--quiet", "--require-hashes", project.requirements, folder=folder)
     return project
-
-
-def snapshot(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Return every file, bytecode apart, with its size and time."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
 
 @pytest.mark.network

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.pipenv_program import run, snapshot
 from tests.running import environment, tfup
 
 pytestmark = [pytest.mark.real, pytest.mark.network]
@@ -47,10 +48,10 @@ def ask(python: str, code: str, cwd: Path) -> str:
 def test_era_is_installed_and_proved(era: str, tmp_path: Path) -> None:
     """From the wish to checks that passed, with the very versions of the lock."""
     words, version, minor = ERAS[era]
-    run = tfup("install", *words, "--json", cwd=tmp_path)
-    document = run.document
+    done = tfup("install", *words, "--json", cwd=tmp_path)
+    document = done.document
 
-    assert 0 == run.code, run.out
+    assert 0 == done.code, done.out
     assert_proved(document)
     assert (version, minor) == (
         document["plan"]["choice"]["version"],
@@ -74,14 +75,16 @@ def installed_in(folder: Path) -> dict[str, str]:
     return found
 
 
-def test_newest_release_lives_a_whole_life(tmp_path: Path) -> None:
-    """Default install, a second one that changes nothing, packages beside it, undo, and back again."""
+def test_newest_release_lives_a_whole_life(tmp_path: Path, pipenv: Path) -> None:
+    """An install, Pipenv's word on it, a second that changes nothing, packages beside it, and undo."""
     first = tfup("install", "--json", cwd=tmp_path)
     assert 0 == first.code, first.out
     assert_proved(first.document)
     python = first.document["environment"]["python"]
     for name in ("Pipfile", "Pipfile.lock", "requirements.txt", "pylock.toml", "environment.yml"):
         assert (tmp_path / name).is_file(), name
+
+    assert_pipenv_accepts(pipenv, tmp_path, python)
 
     again = tfup("install", "--json", cwd=tmp_path).document
     assert not again["environment"]["made"]
@@ -104,12 +107,24 @@ def test_newest_release_lives_a_whole_life(tmp_path: Path) -> None:
     assert {"hello_session": "proved"} == outcomes_of(checked.document)
 
 
+def assert_pipenv_accepts(pipenv: Path, folder: Path, python: str) -> None:
+    """Verify, sync, run and graph of the current Pipenv work on what tfup made, and change nothing."""
+    before = snapshot(folder)
+
+    assert "is up-to-date" in run(pipenv, "verify", folder=folder).stdout
+    run(pipenv, "sync", folder=folder)
+    executable = run(pipenv, "run", "python", "-c", "import sys; print(sys.executable)", folder=folder).stdout
+    assert python == executable.splitlines()[-1]
+    assert "tensorflow==" in run(pipenv, "graph", folder=folder).stdout
+    assert before == snapshot(folder)
+
+
 def test_failed_check_is_told_and_ends_with_one(tmp_path: Path) -> None:
     """A broken environment is not called well: exit 1, the check, its cause and the log."""
     folder = tmp_path / "env"
     venv.create(folder, with_pip=False)
-    run = tfup("check", "--project", folder, "--json", cwd=tmp_path)
+    done = tfup("check", "--project", folder, "--json", cwd=tmp_path)
 
-    assert 1 == run.code
-    assert "failed" == outcomes_of(run.document)["import_tensorflow"]
-    assert "tensorflow" in json.dumps(run.document)
+    assert 1 == done.code
+    assert "failed" == outcomes_of(done.document)["import_tensorflow"]
+    assert "tensorflow" in json.dumps(done.document)

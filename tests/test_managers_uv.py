@@ -75,6 +75,21 @@ def test_pins_are_installed(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "1.0" == answer(python, "import sunny; print(sunny.version)")
 
 
+def test_a_further_index_with_another_file_does_not_stop_an_install(
+    person: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A repackaged wheel of the same name is passed by; the pinned one is taken from the main index."""
+    further = tmp_path / "wheels"
+    further.mkdir()
+    name, content = loopback_index.wheel("sunny", "1.0", content="version = 'repackaged'\n")
+    (further / name).write_bytes(content)
+    person.setenv("PIP_FIND_LINKS", str(further))
+
+    python = sync(tmp_path, pin("sunny", "1.0"))
+
+    assert "1.0" == answer(python, "import sunny; print(sunny.version)")
+
+
 @pytest.mark.parametrize("minor", ["3.6", "3.7", "3.8", "3.13"])
 def test_old_pythons_get_environments(
     pythons: dict[str, Path], person: pytest.MonkeyPatch, tmp_path: Path, minor: str

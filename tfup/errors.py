@@ -93,6 +93,10 @@ class InstallFailed(TfupError):
     exit_code = 4
 
 
+class WrongFile(InstallFailed):
+    """A file is not the one that was pinned; the reference is that of any failed install."""
+
+
 class FolderBusy(TfupError):
     """Another tfup is at work on the same folder."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable
+from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable, WrongFile
 from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def other_hash(text: str, found: re.Match[str]) -> TfupError:
     expected, computed = (hashes[0], hashes[-1]) if hashes else ("the pinned hash", "another one")
     need = Need(found["file"], expected, computed)
     sentence = f"The index sent another file for {found['file']} than the pinned one; it was not installed."
-    return InstallFailed(sentence, (need,), "TFUP_INDEX_URL=https://ADDRESS/simple tfup install")
+    return WrongFile(sentence, (need,), "TFUP_INDEX_URL=https://ADDRESS/simple tfup install")
 
 
 def broken_file(_text: str, found: re.Match[str]) -> TfupError:

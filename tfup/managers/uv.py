@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable
+from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable, WrongFile
 from tfup.managers import terminal
 from tfup.managers.failures import explain
 from tfup.managers.settings import uv_environment
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 NEUTRAL = Path(os.sep)  # not in a project of the person's: uv would obey the settings in its pyproject.toml
+FURTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minors of glibc 2 that uv (0.13) knows
 PLATFORMS = {
     "macos_x86_64": "x86_64-apple-darwin",
@@ -92,10 +93,23 @@ def sync(python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequenc
     command = ("pip", "sync", "--python", python, "--require-hashes", *options)
     if mode.offline or not is_in_cache(command, mode):
         try:
-            run(*command, *mode.network, mode=mode)
+            fetch_pins(command, mode)
         except Unresolvable as error:  # exact pins cannot contradict each other: the index lacks one
             sentence = "The package index does not have what was pinned."
             raise IndexUnreachable(sentence, error.needs, "tfup plan", log=error.log) from error
+
+
+def fetch_pins(command: Sequence[str], mode: Mode) -> None:
+    """Install pins from the person's indexes; without the further ones where those have other files.
+
+    pip goes on to the next index then, uv does not; the hashes make it safe to look elsewhere.
+    """
+    try:
+        run(*command, *mode.network, mode=mode)
+    except WrongFile:
+        if not any(uv_environment(os.environ).get(name) for name in FURTHER_INDEXES):
+            raise
+        run(*command, *mode.network, mode=mode, variables=dict.fromkeys(FURTHER_INDEXES, ""))
 
 
 def is_in_cache(command: Sequence[str], mode: Mode) -> bool:
@@ -332,11 +346,11 @@ def run(
     Raises the TfupError that explains a failure. What uv wrote is kept in the log, without credentials.
     """
     command = [find_uv(), *map(str, arguments)]
+    further = dict(variables or {})
     if mode.live:
-        code, said, complaints = terminal.execute(command, uv_environment(os.environ), timeout)
+        code, said, complaints = terminal.execute(command, uv_environment(os.environ) | further, timeout)
     else:
-        environment = quiet_environment() | dict(variables or {})
-        code, said, complaints = execute(command, text, timeout, environment)
+        code, said, complaints = execute(command, text, timeout, quiet_environment() | further)
     note(mode.log, command, complaints)
     if code != 0:
         raise explain(complaints, str(mode.log) if mode.log else None)

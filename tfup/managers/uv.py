@@ -382,7 +382,7 @@ def execute(
 
 
 def quiet_environment() -> dict[str, str]:
-    """Return the environment of a uv that draws no bars and breaks no lines: where COLUMNS is set, it does."""
+    """Return the environment of a uv that draws no bars, and breaks no lines for a narrow screen."""
     return uv_environment(os.environ) | {"UV_NO_PROGRESS": "1", "COLUMNS": "10000"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from tfup.tables import DATA, BuildRow, render, wheel_name
+from tfup.tables import BuildRow, save, wheel_name
 
 PROJECTS = (
     "tensorflow",
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     builds = json.loads((folder / "builds.json").read_text(encoding="utf-8"))
     needs = json.loads((folder / "cpu.json").read_text(encoding="utf-8"))["releases"]
     rows = [row for project in PROJECTS for row in project_rows(project, builds["projects"][project], needs)]
-    (DATA / "builds.json").write_text(render(about(builds["_about"]), rows), encoding="utf-8")
+    save("builds.json", about(builds["_about"]), rows)
     print(len(rows), "rows,", sum(len(row.wheels) for row in rows), "wheels")
 
 
@@ -60,12 +60,14 @@ def build_row(
     project: str, version: str, family: str, release: dict[str, Any], needs: dict[str, Any]
 ) -> BuildRow:
     """Join the wheels of one system with the measured needs of their binaries."""
-    measured = needs.get(project, {}).get(version, {}).get(family, {})
+    own = needs.get(project, {}).get(version, {}).get(family, {})
     wheels = release["platforms"][family]["wheels"]
     for wheel in wheels:  # the program makes the names of files from the parts
         if wheel["file"] != wheel_name(project, version, wheel["python"], wheel["abi"], wheel["tag"]):
             sys.exit(f"{wheel['file']} is not named after its parts")
-    stub = measured.get("stub", {})
+    stub = own.get("stub", {})
+    carrier = stub.get("installs")
+    measured = measured_of(carrier, family, needs) if carrier else own
     return BuildRow(
         project=project,
         version=version,
@@ -76,9 +78,24 @@ def build_row(
         macos=max(measured.get("macos_minimum_in_binaries") or [None]),
         cpu=["avx"] if measured.get("cpu", {}).get("needs") in AVX_LEVELS else [],
         vc_runtime=[dll for dll in measured.get("vc_runtime", "").split(",") if dll],
-        carried_by=stub.get("installs"),
-        carrier_lacks=stub.get("missing_python", []),
+        carried_by=carrier,
+        carrier_lacks=list_lacking(f"{project}=={version}", wheels, stub),
     )
+
+
+def measured_of(requirement: str, family: str, needs: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured of the release that an empty wheel pulls in: its needs are the needs."""
+    project, version = requirement.split("==")
+    measured: dict[str, Any] = needs[project][version][family]
+    return measured
+
+
+def list_lacking(release: str, wheels: list[dict[str, Any]], stub: dict[str, Any]) -> list[str]:
+    """Return the Pythons for which an empty wheel pulls in nothing; one that names itself has none at all."""
+    if stub.get("installs") == release:
+        return [wheel["python"] for wheel in wheels]
+    lacking: list[str] = stub.get("missing_python", [])
+    return lacking
 
 
 if __name__ == "__main__":

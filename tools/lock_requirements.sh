@@ -1,11 +1,12 @@
 #!/bin/sh
-# Locks the versions and hashes of everything that tfup and its tests are made of: ./tools/lock_requirements.sh [--upgrade]
+# Locks the versions and hashes of all that tfup, its tests and the sdists it installs are made with:
+# ./tools/lock_requirements.sh [--upgrade]
 # The files carry no address, so that each person's own index serves them.
 set -eu
 
-lock() { # SOURCE, and more arguments of `uv pip compile`
-    "${python%/*}/uv" pip compile --quiet --universal --python-version 3.10 --generate-hashes \
-        --no-header --no-annotate --no-emit-index-url --no-emit-find-links "$@"
+lock() { # OLDEST PYTHON, SOURCE, and more arguments of `uv pip compile`
+    "${python%/*}/uv" pip compile --quiet --universal --generate-hashes --python-version "$@" \
+        --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 }
 
 main() {
@@ -14,9 +15,11 @@ main() {
     # shellcheck source-path=SCRIPTDIR/.. source=installers/unix/bootstrap.sh
     . ./installers/unix/bootstrap.sh
     environment requirements/tfup.txt
-    lock pyproject.toml --output-file requirements/tfup.txt "$@"
-    lock pyproject.toml --group dev --constraints requirements/tfup.txt --output-file requirements/dev.txt "$@"
-    echo uv | lock - --constraints requirements/tfup.txt --output-file requirements/uv.txt
+    lock 3.10 pyproject.toml --output-file requirements/tfup.txt "$@"
+    lock 3.10 pyproject.toml --group dev --constraints requirements/tfup.txt --output-file requirements/dev.txt "$@"
+    echo virtualenv==20.15.1 | lock 3.10 - --output-file tfup/data/virtualenv.txt # the last that makes environments of 2.7
+    echo uv | lock 3.10 - --constraints requirements/tfup.txt --output-file requirements/uv.txt
+    printf 'setuptools\nwheel\n' | lock 3.6 - --fork-strategy requires-python --output-file tfup/data/builders.txt "$@"
 }
 
 main "$@"

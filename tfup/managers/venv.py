@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tfup
 from tfup import tables
 from tfup.errors import Bug, TfupError
-from tfup.managers import uv
+from tfup.managers import legacy, uv
 from tfup.managers.transaction import read_json, set_aside
 from tfup.model import Environment
 
@@ -52,8 +52,9 @@ def make(project: Project, choice: Choice, mode: uv.Mode, say: Callable[[str], N
     requirements = Path(project.requirements)
     wheels = those_with_wheels(requirements.read_text(encoding="utf-8"))
     set_aside(Path(project.folder))
-    python = uv.make_venv(base, Path(project.folder, ".venv"), mode)
-    uv.sync(python, requirements, mode, wheels=wheels)
+    engine = legacy if legacy.is_legacy(choice.python) else uv
+    python = engine.make_venv(base, Path(project.folder, ".venv"), mode)
+    engine.sync(python, requirements, mode, wheels=wheels)
     renew_pylock(base, project, mode, say)
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import zipfile
+from base64 import b64encode
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -57,6 +58,10 @@ def pin(name: str, version: str, digest: str | None = None) -> str:
     )
 
 
+CREDENTIALS = "joe:s3cret-of-joe"
+"""What the manner `locked` wants to hear."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers `/MANNER/simple/NAME/`, where the manner is good, or a way to be bad."""
 
@@ -72,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         manner, name = self.path.split("/")[1], self.path.rstrip("/").rpartition("/")[2]
         if manner.isdigit():
             self.send_error(int(manner))
+        elif manner == "locked" and self.asked[-1] != f"Basic {b64encode(CREDENTIALS.encode()).decode()}":
+            self.ask_who_it_is()
         elif manner == "html":
             self.send(b"<html><body>Welcome to our hotel</body></html>")
         elif manner == "slow":
@@ -80,6 +87,13 @@ class Handler(BaseHTTPRequestHandler):
             self.send_file(manner, WHEELS[name])
         else:
             self.send_page(manner, name)
+
+    def ask_who_it_is(self) -> None:
+        """Refuse whoever has not said the right name and password."""
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Basic realm=index")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def send_file(self, manner: str, content: bytes) -> None:
         """Send a wheel: whole, cut in the middle, or another one."""

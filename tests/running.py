@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 LAUNCHER = ROOT / "installers" / "start.py"
@@ -33,10 +36,20 @@ def tfup(
     *words: str | Path, cwd: Path, home: Path | None = None, timeout: float = 1200, **variables: str
 ) -> Run:
     """Run tfup; without a home of its own it gets the working folder."""
+    return run(command(*words), cwd, environment(home or cwd) | variables, timeout)
+
+
+def command(*words: str | Path) -> list[str | Path]:
+    """Return the command line of tfup in this clone."""
+    return [sys.executable, "-I", LAUNCHER, *words]
+
+
+def run(command: Sequence[str | Path], cwd: Path, variables: Mapping[str, str], timeout: float = 1200) -> Run:
+    """Run a command to its end, without a terminal."""
     done = subprocess.run(
-        [sys.executable, "-I", LAUNCHER, *map(str, words)],
+        command,
         cwd=cwd,
-        env=environment(home or cwd) | variables,
+        env=variables,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

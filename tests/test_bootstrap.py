@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import platform
@@ -12,153 +10,27 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
-import zipfile
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.bare_machine import (
+    PROGRAMS,
+    REPOSITORY,
+    UV,
+    Machine,
+    answer,
+    index,
+    pinned_uv,
+    python_with_pip,
+    serve,
+    write,
+)
 from tfup import __version__
 from tfup.folders import cache_folder
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-REPOSITORY = Path(__file__).parent.parent
-PROGRAMS = (
-    *(
-        "[",
-        "awk",
-        "cat",
-        "chmod",
-        "cksum",
-        "cut",
-        "echo",
-        "env",
-        "find",
-        "grep",
-        "gzip",
-        "head",
-        "id",
-        "ln",
-        "mkdir",
-        "mktemp",
-        "mv",
-        "od",
-    ),
-    *("printf", "readlink", "rm", "sed", "sh", "sha256sum", "sleep", "tail", "tr", "uname", "wc"),
-)
 SHELLS = [shell for shell in ("dash", "busybox", "posh", "bash", "mksh", "yash") if shutil.which(shell)]
-
-# Stands in for tfup: says how it was started.
-CLI = """
-import json, os, sys
-
-def main():
-    said = {"arguments": sys.argv[1:], "folder": os.getcwd(), "prefix": sys.prefix, "file": __file__}
-    print(json.dumps(said))
-    return int(os.environ.get("ANSWER", "0"))
-"""
-
-# Stands in for uv: notes what it is asked, and makes an environment from the Python that runs the tests.
-UV = f"""#!/bin/sh
-echo "$* index=${{UV_DEFAULT_INDEX:-}} certificates=${{SSL_CERT_FILE:-}} proxy=${{https_proxy:-}}" >>"$CALLS"
-[ "$1" != "${{FAILS:-}}" ] || {{ echo "$WORDS" >&2; exit 2; }}
-case $1 in
-    (--version) echo "uv ${{VERSION:-99.0.1}} (of the tests)" ;;
-    (venv)
-        mkdir -p new/bin
-        ln -s '{sys.executable}' new/bin/python
-        echo 'home = {Path(sys.base_prefix) / "bin"}' >new/pyvenv.cfg ;;
-    (pip) sleep "${{PAUSE:-0}}" ;;
-esac
-"""
-
-
-@dataclass
-class Machine:
-    """A made-up machine: a clone, a PATH with little on it, and an empty home."""
-
-    folder: Path
-    name: str = "clone"
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Lay out the clone and the programs of a small system."""
-        self.clone, self.bin = self.folder / self.name, self.folder / "bin"
-        for part in ("installers", "requirements"):
-            shutil.copytree(REPOSITORY / part, self.clone / part)
-        for part in ("install.sh", "pyproject.toml"):
-            shutil.copy(REPOSITORY / part, self.clone)
-        write(self.clone / "tfup/cli.py", CLI)
-        self.bin.mkdir()
-        for program in PROGRAMS:
-            self.link(program)
-        self.environment = {
-            "PATH": str(self.bin),
-            "HOME": str(self.folder / "home"),
-            "CALLS": str(self.folder / "calls"),
-            **self.environment,
-        }
-
-    def link(self, program: str, name: str | None = None) -> None:
-        """Put a program of this machine on the made-up one's PATH."""
-        found = shutil.which(program)
-        assert found, f"{program} is not on this machine"
-        link = self.bin / (name or program)
-        link.unlink(missing_ok=True)
-        link.symlink_to(found)
-
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Start install.sh in the machine's folder."""
-        return subprocess.Popen(
-            [self.clone / "install.sh", *arguments],
-            env=self.environment | variables,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def install(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run install.sh to its end."""
-        process = self.start(*arguments, **variables)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    def calls(self) -> list[str]:
-        """Read what uv was asked, without its version."""
-        lines = (self.folder / "calls").read_text().splitlines()
-        return [line for line in lines if not line.startswith("--version")]
-
-    def cache(self) -> Path:
-        """Name the folder that only tfup writes to."""
-        return self.folder / "home/.cache/tfup"
-
-
-def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-
-
-def answer(result: subprocess.CompletedProcess[str]) -> dict[str, object]:
-    """Read what the stand-in for tfup said."""
-    assert (0, "") == (
-        result.returncode,
-        result.stderr.replace("tfup: preparing what it needs itself (once)\n", ""),
-    )
-    said: dict[str, object] = json.loads(result.stdout)
-    return said
 
 
 @pytest.fixture
@@ -493,69 +365,6 @@ def test_every_shell_will_do(bare: Machine, shell: str) -> None:
 # ---------------------------------------------------------------- without uv
 
 
-def pinned_uv() -> str:
-    """Read the version of uv that the repository pins."""
-    return (REPOSITORY / "requirements/uv.txt").read_text().split()[0].removeprefix("uv==")
-
-
-def make_wheel(folder: Path) -> Path:
-    """Make a wheel of the stand-in for uv, as right as pip wants it."""
-    version = pinned_uv()
-    tag = f"py3-none-manylinux_2_17_{platform.machine()}.musllinux_1_1_{platform.machine()}"
-    path = folder / f"uv-{version}-{tag}.whl"
-    files = {
-        "uv/__init__.py": "",
-        f"uv-{version}.data/scripts/uv": UV,
-        f"uv-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: uv\nVersion: {version}\n",
-        f"uv-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n",
-    }
-    record = f"uv-{version}.dist-info/RECORD"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
-        wheel.writestr(
-            record, "".join(f"{name},{record_hash(text)}\n" for name, text in files.items()) + f"{record},,\n"
-        )
-    return path
-
-
-def record_hash(text: str) -> str:
-    """Say the hash and size of a file as a wheel's RECORD does."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-    return f"sha256={digest},{len(text.encode())}"
-
-
-@contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder on the loopback interface."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@contextmanager
-def index(machine: Machine, link: str = "../../files/{}", *, trusted: bool = True) -> Iterator[str]:
-    """Serve an index that has the stand-in for uv; its hash is known to the clone if it is trusted."""
-    files = machine.folder / "served/files"
-    files.mkdir(parents=True)
-    wheel = make_wheel(files)
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if trusted:
-        pins = machine.clone / "requirements/uv.txt"
-        pins.write_text(pins.read_text().replace("\\\n", f"\\\n    --hash=sha256:{digest} \\\n", 1))
-    with serve(machine.folder / "served") as url:
-        href = link.format(wheel.name, url=url)
-        page = f'<a href="{href}.metadata">x</a><a href="{href}#sha256={digest}" data-x="&gt;=3.8">uv</a>'
-        write(machine.folder / "served/simple/uv/index.html", f"<html><body>{page}</body></html>")
-        yield url + "/simple"
-
-
 @pytest.mark.parametrize("link", ["../../files/{}", "/files/{}", "{url}/files/{}"])
 @pytest.mark.parametrize("downloader", ["curl", "wget"])
 def test_uv_comes_as_a_wheel_where_there_is_no_python(bare: Machine, downloader: str, link: str) -> None:
@@ -575,9 +384,9 @@ def test_a_wheel_with_another_hash_is_not_unpacked(bare: Machine) -> None:
     with index(bare, trusted=False) as url:
         result = bare.install(TFUP_INDEX_URL=url)
 
-    assert 4 == result.returncode
-    assert "  sha256   needs one of requirements/uv.txt" in result.stderr
-    assert [] == list(bare.cache().iterdir())
+    (log,) = bare.cache().iterdir()
+    assert "as in requirements/uv.txt found sha256 " in " ".join(result.stderr.split())
+    assert [log.suffix, result.returncode] == [".log", 5]  # the release page was asked too
 
 
 def test_uv_comes_by_pip_where_there_is_a_python(bare: Machine) -> None:
@@ -591,19 +400,6 @@ def test_uv_comes_by_pip_where_there_is_a_python(bare: Machine) -> None:
     assert UV == (bare.cache() / f"uv-{pinned_uv()}").read_text()
 
 
-def python_with_pip() -> str:
-    """Find a Python that has pip, as any development machine does."""
-    candidates = [
-        sys.executable,
-        *Path(sys.base_prefix).glob("bin/python3"),
-        *map(shutil.which, ("python3", "python")),
-    ]
-    for python in filter(None, candidates):
-        if subprocess.run([python, "-c", "import pip"], check=False, capture_output=True).returncode == 0:
-            return str(Path(python).absolute())
-    pytest.fail("no Python with pip is on this machine")
-
-
 def test_an_index_that_does_not_answer_is_the_networks_fault(bare: Machine) -> None:
     """No connection is exit code 5, and the log is kept."""
     bare.link("curl")
@@ -611,7 +407,7 @@ def test_an_index_that_does_not_answer_is_the_networks_fault(bare: Machine) -> N
     result = bare.install(TFUP_INDEX_URL="http://127.0.0.1:9/simple")
 
     assert 5 == result.returncode
-    assert "  index    needs a page for uv                            found no answer\n" in result.stderr
+    assert "as in requirements/uv.txt found no answer" in " ".join(result.stderr.split())
     assert [f"log: {log}" for log in bare.cache().iterdir()] == [
         line for line in result.stderr.splitlines() if line.startswith("log")
     ]
@@ -631,9 +427,9 @@ def test_a_password_in_the_address_of_the_index_is_not_shown(bare: Machine) -> N
 
 
 def test_a_machine_with_nothing_gets_one_error(bare: Machine) -> None:
-    """Without uv, Python and index the error lists all three, and one thing to type."""
+    """Without uv, Python, index and downloader the error lists all four, and one thing to type."""
     uv_page = "https://github.com/astral-sh/uv/releases"
-    result = bare.install("--json")
+    result = bare.install()
 
     assert (4, "") == (result.returncode, result.stdout)
     assert [
@@ -643,6 +439,7 @@ def test_a_machine_with_nothing_gets_one_error(bare: Machine) -> None:
         "  uv       needs 0.9 or newer on PATH                     found nothing",
         "  python   needs 3.8 or newer, with pip                   found nothing",
         "  index    needs an address in TFUP_INDEX_URL or pip.conf found nothing",
+        "  release  needs curl or wget                             found nothing",
         f"hint: TFUP_INDEX_URL=ADDRESS ./install.sh  (your package index; or install uv: {uv_page})",
     ] == result.stderr.splitlines()
     assert [] == list(bare.cache().iterdir())
@@ -668,7 +465,10 @@ def test_a_clone_starts_in_an_empty_home(tmp_path: Path) -> None:
 
 @pytest.mark.network
 def test_real_wheels_suffice_where_pip_is_missing(bare: Machine) -> None:
-    """The real uv comes out of its real wheel, and installs the real libraries with their pinned hashes."""
+    """The real uv comes out of its real wheel, and installs the real libraries with their pinned hashes.
+
+    What is fetched is fetched once, the wheel of uv too.
+    """
     files = bare.folder / "served/files"
     pins = REPOSITORY / "requirements"
     download("-r", pins / "tfup.txt", "--require-hashes", to=files)
@@ -684,9 +484,15 @@ def test_real_wheels_suffice_where_pip_is_missing(bare: Machine) -> None:
         bare.bin / "python3", f'#!/bin/sh\ncase $* in (*pip*) exit 1 ;; esac\nexec "{python}" "$@"\n', 0o755
     )
     bare.link("curl")
+    bare.link("getconf")
 
-    with serve(bare.folder / "served") as url:
+    asked: list[str] = []
+    with serve(bare.folder / "served", asked=asked) as url:
         said = answer(bare.install(TFUP_INDEX_URL=f"{url}/simple"))
+
+    fetched = [path.rpartition("/")[2].partition("-")[0] for path in asked if path.endswith(".whl")]
+    assert len(set(fetched)) == len(fetched)
+    assert "uv" in fetched
 
     python = Path(str(said["prefix"])) / "bin/python"
     libraries = "import archspec, filelock, msgspec, packaging, psutil, pynvml, rich, tomlkit, uv"

@@ -124,7 +124,7 @@ def test_pins_say_why(tmp_path: Path) -> None:
         (["plan", "tensorflow=1.15"], 2, "usage"),
         (["plan", "--python", "three"], 2, "usage"),
         (["plan", "--nonsense"], 2, "usage"),
-        (["doctor"], 2, "usage"),
+        (["doctor", "one", "two"], 2, "usage"),
         (["plan", "--machine", "nowhere.json"], 2, "unreadable-file"),
         (["plan", "--gpu", "--cpu"], 2, "usage"),
         (["plan", "keras==2.2.4", "tensorflow==2.21.0"], 3, "no-build-fits"),

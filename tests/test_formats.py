@@ -220,9 +220,9 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 def test_nothing_half_written_is_left_where_a_file_cannot_be_put(tmp_path: Path) -> None:
     """A folder in the place of a file is an explained error, and no part of a file stays."""
-    (tmp_path / "Pipfile.lock").mkdir()
+    (tmp_path / ".tfup" / "plan.json").mkdir(parents=True)
 
-    with pytest.raises(UnusableFolder, match=r"Pipfile\.lock"):
+    with pytest.raises(UnusableFolder, match=r"plan\.json"):
         write(OLD, tmp_path)
 
     assert not [path for path in tmp_path.rglob("*") if path.suffix == ".part"]

@@ -1,4 +1,4 @@
-"""The main job for real: three eras installed from their locks and proved by their checks."""
+"""The main job for real: the eras installed from their locks and proved by their checks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.real, pytest.mark.network]
 ERAS = {
     "1.x on 3.7": (["tensorflow==1.15.*"], "1.15.5", "3.7"),
     "2.10 on 3.10": (["tensorflow==2.10.1", "--python", "3.10"], "2.10.1", "3.10"),
+    "Python 2.7": (["tensorflow==1.4.1", "--python", "2.7"], "1.4.1", "2.7"),
     "Keras of 2018": (["keras==2.2.4", "pillow"], "1.15.5", "3.7"),
 }
 

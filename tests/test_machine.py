@@ -8,6 +8,7 @@ import os
 import pkgutil
 from itertools import starmap
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).parent / "machines"
-MACHINES = sorted(FOLDER.glob("*.json"))
+MACHINES = sorted(set(FOLDER.glob("*.json")) - {FOLDER / "expected.json"})
 MODULES = [module.name for module in pkgutil.iter_modules(tfup.machine.__path__, "tfup.machine.")]
 
 
@@ -294,6 +295,92 @@ def test_a_header_without_version_is_a_reason() -> None:
     machine = linux(glob={"/usr/include/cudnn.h": ["/usr/include/cudnn.h"]})
 
     assert (None, "/usr/include/cudnn.h found, no version in it") == (machine.cudnn, machine.unknown["cudnn"])
+
+
+def write(path: Path, text: str = "") -> Path:
+    """Write a file and the folders that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_libraries_on_the_loaders_path_are_found(tmp_path: Path) -> None:
+    """Modules and people put CUDA anywhere, and name the folders in LD_LIBRARY_PATH."""
+    write(tmp_path / "cuda/11.2/lib64/libcudart.so.11.2.152")
+    write(tmp_path / "cudnn/8.1/lib64/libcudnn.so.8.1.0")
+    write(tmp_path / "loose/libcudnn.so.7.6.5")
+    folders = (f"{tmp_path}/cuda/11.2/lib64", f"{tmp_path}/cudnn/8.1/lib64/", f"{tmp_path}/loose", "relative")
+    machine = detect(Live({"LD_LIBRARY_PATH": ":".join(folders), "HOME": str(tmp_path)}))
+
+    assert Toolkit("11.2.152", f"{tmp_path}/cuda/11.2", "libcudart") in (machine.cuda or ())
+    found = {cudnn.version for cudnn in machine.cudnn or () if str(cudnn.path).startswith(str(tmp_path))}
+    assert {"8.1.0", "7.6.5"} == found
+
+
+def test_cudnn_of_pip_and_conda_is_found(tmp_path: Path) -> None:
+    """The packages' names tell version and CUDA; what conda lists counts, and the active environment."""
+    pip = tmp_path / "venv/lib/python3.12/site-packages/nvidia_cudnn_cu12-9.1.0.70.dist-info"
+    conda = tmp_path / "conda/envs/dl/conda-meta/cudnn-7.6.5-cuda10.1_0.json"
+    write(pip / "METADATA")
+    write(conda)
+    write(tmp_path / ".conda/environments.txt", f"{tmp_path}/conda/envs/dl\n")
+    machine = detect(Live({"HOME": str(tmp_path), "VIRTUAL_ENV": f"{tmp_path}/venv"}))
+
+    found = [cudnn for cudnn in machine.cudnn or () if str(cudnn.path).startswith(str(tmp_path))]
+    assert [Cudnn("7.6.5", str(conda), "10.1"), Cudnn("9.1.0.70", str(pip), "12")] == found
+
+
+def test_rosetta_does_not_hide_the_processor() -> None:
+    """A translated Python is told x86_64 by the system; the processor and its graphics part are Apple's."""
+    machine = machine_of(
+        ask={"platform": "darwin", "machine_type": "x86_64", "release": "14.7", "model": "Apple M1"},
+        run={"sysctl -n sysctl.proc_translated": "1\n"},
+    )
+
+    assert ("aarch64", True) == (machine.system.arch, machine.system.rosetta)
+    assert (Gpu("apple", name="Apple M1"),) == machine.gpus
+
+
+@pytest.mark.parametrize(
+    ("bits", "loaders", "expected"),
+    [(32, [], "armv7l"), (32, ["/lib/ld-linux-aarch64.so.1"], "aarch64"), (64, [], "aarch64")],
+)
+def test_kernel_may_be_wider_than_its_programs(bits: int, loaders: list[str], expected: str) -> None:
+    """A Raspberry Pi may run a system of 32 bits on a kernel of 64; its loader is what tells."""
+    answers = {"machine_type": "aarch64", "bits": bits}
+
+    assert expected == linux(ask=answers, glob={"/lib/ld-linux-aarch64.so.1": loaders}).system.arch
+
+
+class Signed(Live):
+    """A machine with a sign of NVIDIA's driver."""
+
+    def glob(self, pattern: str) -> list[str]:
+        """Find the driver's device, which is not there."""
+        return ["/dev/nvidia0"] if pattern == "/dev/nvidia*" else super().glob(pattern)
+
+
+def test_nothing_that_hangs_holds_up_detect(tmp_path: Path) -> None:
+    """Pipes nobody writes to, an nvidia-smi and a Python that sleep are left in time, and told."""
+    for name in ("nvidia-smi", "python3.11", "pipenv"):
+        write(tmp_path / "bin" / name, "#!/bin/sh\nsleep 60\n").chmod(0o755)
+    for name in ("bin/python3.12", ".keras/keras.json", "cuda/version.json", ".conda/environments.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    variables = {
+        "PATH": f"{tmp_path}/bin:/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "CUDA_HOME": f"{tmp_path}/cuda",
+    }
+    start = monotonic()
+    machine = detect(Signed(variables | {"TFUP_CACHE_DIR": f"{tmp_path}/cache"}), tmp_path, deep=True)
+
+    assert monotonic() - start < 15
+    assert "nvidia-smi" in machine.unknown["driver"]
+    assert "it gave no answer" == machine.unknown[f"pythons[{tmp_path}/bin/python3.11]"]
+    assert "no answer" in machine.unknown["tools.pipenv"]
+    assert "keras_json" in machine.unknown
+    assert not [python for python in machine.pythons or () if python.path.startswith(str(tmp_path))]
 
 
 # ---------------------------------------------------------------- tools and settings

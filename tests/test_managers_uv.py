@@ -12,7 +12,7 @@ import pytest
 from tests import loopback_index
 from tests.loopback_index import pin
 from tests.pythons import interpreters
-from tfup.errors import IndexUnreachable, InstallFailed, TfupError, Unresolvable, WrongFile
+from tfup.errors import IndexUnreachable, InstallFailed, TfupError, UnknownProject, Unresolvable, WrongFile
 from tfup.managers import terminal, transaction, uv
 from tfup.managers.failures import explain
 from tfup.managers.uv import Mode, Target
@@ -299,6 +299,16 @@ def test_an_index_without_the_pins_is_named(
     assert (IndexUnreachable, True) == (type(error), "does not have what was pinned" in error.sentence)
 
 
+def test_a_long_wait_is_announced(person: pytest.MonkeyPatch, tmp_path: Path, address: str) -> None:
+    """Where no bars tell it, a line now and then says that uv is still at work."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/slow/simple")
+    words: list[str] = []
+
+    failure(tmp_path, pin("sunny", "1.0"), Mode(say=words.append, patience=0.5))
+
+    assert (True, True) == (1 <= len(words) <= 10, "still at work after" in words[0])
+
+
 def test_a_refused_connection_is_named(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nobody listens on port 9."""
     person.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
@@ -361,11 +371,12 @@ def test_contradicting_requirements_are_explained(person: pytest.MonkeyPatch) ->
 
 
 def test_an_unknown_package_is_named(person: pytest.MonkeyPatch) -> None:
-    """A name that the index does not know is the sentence of the error."""
-    with pytest.raises(Unresolvable) as caught:
-        uv.resolve(["snowy"], HERE)
+    """A name that the index does not know is the sentence of the error, with the nearest that we know."""
+    with pytest.raises(UnknownProject) as caught:
+        uv.resolve(["kerass"], HERE)
 
-    assert "The package index knows no snowy." == caught.value.sentence
+    assert "The package index knows no project named kerass; did you mean keras?" == caught.value.sentence
+    assert "tfup plan keras" == caught.value.hint
 
 
 def test_a_requirement_that_is_none_is_explained(person: pytest.MonkeyPatch) -> None:
@@ -420,6 +431,12 @@ def test_a_python_that_nobody_has_is_named(person: pytest.MonkeyPatch) -> None:
             "Read-only",
         ),
         ("error: x\n  cause: invalid peer certificate: UnknownIssuer", IndexUnreachable, "UnknownIssuer"),
+        ("error: x\n  cause: invalid peer certificate: NotValidYet", IndexUnreachable, "hint='date'"),
+        (
+            'error: x\n  cause: Permission denied (os error 13) at path "/cache/.tmp1"',
+            InstallFailed,
+            "/cache/.tmp1",
+        ),
         ("error: something new", InstallFailed, "something new"),
         ("", InstallFailed, "uv could not"),
     ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from tfup.errors import Unresolvable, UsageError
+from tfup.errors import LacksWheels, Unresolvable, UsageError
 from tfup.managers.uv import Resolved
 from tfup.model import Choice, Match, Obstacle, PassedOver, Pin, Wheel, Wish
 from tfup.pin import bounds, installs, lock_digest, meets, pin, wished_beside
@@ -95,6 +95,36 @@ def test_package_that_never_fits_ends_with_a_sentence() -> None:
     """The search for an older version ends."""
     with pytest.raises(Unresolvable):
         plan_of(UNLOCKED, Answers([package("grpcio", "2.0", "cp37-cp37m-win_amd64")]))
+
+
+class Sources(Answers):
+    """A resolver that lacks the wheels of some packages unless it may build them."""
+
+    def __call__(
+        self, _choice: Choice, requirements: Sequence[str], constraints: Sequence[str], sdists: Sequence[str]
+    ) -> list[Resolved]:
+        """Answer once all is allowed."""
+        lacking = {"annoy", "protobuf"} & {text.partition("=")[0] for text in requirements} - {*sdists}
+        if lacking:
+            sentence = "There is no wheel."
+            raise LacksWheels(sentence, names=tuple(lacking))
+        return super().__call__(_choice, requirements, constraints, sdists)
+
+
+def test_what_was_asked_for_may_be_built_and_is_named() -> None:
+    """A package without a wheel is resolved again as a source archive, and the plan says what that needs."""
+    archive = Resolved("annoy", "1.0", (Wheel("annoy-1.0.tar.gz", "b" * 64),))
+    plan = plan_of(UNLOCKED, Sources([*ANSWER, archive]), "annoy")
+
+    assert ("annoy",) == plan.built  # type: ignore[attr-defined]
+    assert "needs a compiler" in plan.warnings[-1].text  # type: ignore[attr-defined]
+    assert ("sha256:" + "b" * 64,) == next(one.hashes for one in plan.pins if one.name == "annoy")  # type: ignore[attr-defined]
+
+
+def test_our_own_pins_are_never_built() -> None:
+    """A companion that our rules name comes as a wheel or not at all."""
+    with pytest.raises(LacksWheels):
+        plan_of(UNLOCKED, Sources(ANSWER), "protobuf==3.19.6")
 
 
 def test_nothing_that_fits_is_a_plan_that_says_why() -> None:

@@ -44,10 +44,9 @@ def test_command_is_found_behind_options(words: list[str], command: str | None) 
 
 
 @pytest.mark.parametrize("name", ["doctor", "explain"])
-def test_promised_command_is_not_taken_for_a_package(name: str) -> None:
+def test_command_is_not_taken_for_a_package(name: str) -> None:
     """Nobody installs a package named doctor by mistake."""
-    with pytest.raises(UsageError):
-        read_arguments([name])
+    assert name == read_arguments([name]).command
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tfup import __version__
-from tfup.errors import Need, UsageError
+from tfup.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-COMMANDS = ("install", "detect", "plan", "pin", "check", "undo", "versions", "clean")
-LATER = ("doctor", "explain")  # promised names: they must not be taken for packages to install
+COMMANDS = ("install", "detect", "plan", "pin", "check", "doctor", "explain", "undo", "versions", "clean")
 
 EXAMPLES = """\
 examples:
@@ -21,6 +20,7 @@ examples:
   tfup 'tensorflow==1.15.*'                 an old release, with the packages that make it run today
   tfup keras==2.2.4 scikit-learn pillow     a Keras of 2018, and two packages beside it
   tfup plan --why-not tensorflow==2.21.0    what keeps that release from this machine
+  tfup explain error.log                    what an error means, and what repairs it
   tfup undo                                 the project as it was before the last install
 """
 
@@ -52,9 +52,6 @@ def split_command(words: list[str]) -> tuple[str | None, list[str]]:
     if place is None:
         return (None if {"--help", "-h", "--version"} & set(words) else "install"), words
     word = words[place]
-    if word in LATER:
-        sentence = f"tfup {word} comes in a later version."
-        raise UsageError(sentence, (Need("command", ", ".join(COMMANDS), word),), "tfup check")
     if word in COMMANDS:
         return word, words[:place] + words[place + 1 :]
     return "install", words
@@ -163,6 +160,30 @@ def add_check(one: Parser) -> None:
     one.add_argument("--only", nargs="+", action="extend", metavar="NAME", help="run only these checks")
 
 
+def add_log(one: Parser) -> None:
+    """Add the text to explain."""
+    one.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="a log, a traceback or what pip printed; else, or with -, standard input",
+    )
+    one.add_argument(
+        "--machine", metavar="FILE", help="the machine that it comes from: a file made by tfup detect --json"
+    )
+
+
+def add_doctor(one: Parser) -> None:
+    """Add the repair."""
+    one.add_argument(
+        "--fix",
+        action="store_true",
+        help="repair what is safe, ask before the rest, and look again; tfup undo takes packages back",
+    )
+    one.add_argument("--offline", action="store_true", help="repair with what was downloaded before")
+
+
 def add_output(one: Parser) -> None:
     """Add how the answer is given."""
     one.add_argument("--json", action="store_true", help="one JSON document on standard output, nothing else")
@@ -179,6 +200,8 @@ PARTS: dict[str, tuple[str, tuple[Callable[[Parser], None], ...]]] = {
     "plan": ("say what would be installed, and why; writes nothing", (add_wish, add_project, add_plan)),
     "pin": ("write the project's files, and install nothing", (add_wish, add_project)),
     "check": ("run the checks in an environment, ours or not", (add_project, add_check)),
+    "explain": ("say what an error means, and what repairs it", (add_log, add_project)),
+    "doctor": ("say what is wrong with an environment, why, and what repairs it", (add_project, add_doctor)),
     "undo": ("bring back the project as it was before the last install", (add_project,)),
     "versions": ("list the releases that fit this machine, newest first", (add_project,)),
     "clean": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -151,15 +152,29 @@ def _process(run: _Run, names: Sequence[str], report: Path) -> Iterator[subproce
     """Start the checks in a process group of their own; it is ended when the block is left."""
     python = os.path.abspath(run.environment.python)  # noqa: PTH100 - resolving would leave the environment
     command = [python, str(checks_folder() / "runner.py"), *names]
-    run.log.parent.mkdir(parents=True, exist_ok=True)
-    with run.log.open("ab", buffering=0) as log:
-        log.write(os.fsencode(f"$ {' '.join(command)}\n"))
+    with _opened(run.log) as log:
+        _note(log, f"$ {' '.join(command)}\n")
         process = _start(run.environment, command, report, log)
         try:
             yield process
         finally:
             _end(process)
-            log.write(f"exit status {process.returncode}\n".encode())
+            _note(log, f"exit status {process.returncode}\n")
+
+
+def _opened(log: Path) -> FileIO:
+    """Return the log to be added to; where the project cannot be written, what is said goes nowhere."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab", buffering=0)
+    except OSError:
+        return Path(os.devnull).open("ab", buffering=0)
+
+
+def _note(log: FileIO, text: str) -> None:
+    """Add a line to the log, as far as the disk has room."""
+    with suppress(OSError):
+        log.write(os.fsencode(text))
 
 
 def _start(
@@ -182,12 +197,15 @@ def _start(
 
 
 def _clean_environment(report: Path) -> dict[str, str]:
-    """Return our variables without those that turn one Python into another, and with the checks' own.
+    """Return our variables without those that turn one Python or home into another, and with the checks' own.
 
     -I or -E would not do: -I hides the checks from each other, and -E makes 3.6 die of an accent.
     """
-    ours = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "__PYVENV"))}
-    return ours | {
+    unwanted = ("PYTHON", "__PYVENV", "XDG_")
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
+    return {
+        **ours,
+        **_home(report.with_name("home")),
         "CHECK_REPORT": str(report),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",  # so that the log shows where a process died
@@ -196,6 +214,25 @@ def _clean_environment(report: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",  # so that the log has its last words
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # a card that others use has not all its memory to give
     }
+
+
+def _home(folder: Path) -> dict[str, str]:
+    """Make a home for the checks, so that no library leaves anything in the person's; return its variables.
+
+    Keras writes a configuration where there is none. The person's counts where there is one: by KERAS_HOME,
+    and as a copy for the releases that do not know this variable. NVIDIA's cache stays where it is, for what
+    the driver compiles takes minutes, once.
+    """
+    person = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home would raise where there is none
+    own, ours = Path(os.environ.get("KERAS_HOME") or person / ".keras"), folder / ".keras"
+    ours.mkdir(parents=True)
+    configured = (own / "keras.json").is_file()
+    with suppress(OSError):  # it may be there and not be readable
+        shutil.copyfile(own / "keras.json", ours / "keras.json")
+    home = {"HOME": str(folder), "USERPROFILE": str(folder), "KERAS_HOME": str(own if configured else ours)}
+    if os.environ.get("HOME"):
+        home["CUDA_CACHE_PATH"] = os.environ.get("CUDA_CACHE_PATH") or str(person / ".nv" / "ComputeCache")
+    return home
 
 
 def _listen(run: _Run, process: subprocess.Popen[bytes], report: Path, expected: int) -> list[Outcome]:

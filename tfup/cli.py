@@ -6,6 +6,7 @@ Each command is one function that reads like its help text; what they share is b
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tfup import arguments as words
 from tfup.errors import Bug, Interrupted, Need, NoBuildFits, TfupError
 from tfup.report import Report, describe_machine, waiting_text
+from tfup.voice import open_streams
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,17 +31,20 @@ CHECK_SECONDS = 900.0  # a cold disk and a slow machine take minutes for the fir
 def install(arguments: Namespace, report: Report) -> int:
     """Detect, match, pin, write, install, check, report."""
     from tfup import check, documents, formats, managers
-    from tfup.managers.transaction import transaction
+    from tfup.managers.transaction import commit, recover, transaction
 
     folder = project_folder(arguments)
     machine = look(arguments, report)
-    plan = make_plan(arguments, machine, folder)
+    waiting = partial(report.line, "working", "waiting")
+    if not arguments.dry_run:
+        recover(folder, say=waiting)
+    plan = make_plan(arguments, machine, folder, report)
     report.plan(plan)
     refuse_without_choice(plan)
     if arguments.dry_run:
         return tell(report, arguments, plan)
     log = managers.new_log(folder)
-    with transaction(folder, say=partial(report.line, "working", "waiting")):
+    with transaction(folder, say=waiting) as generation:
         with report.stage("files") as facts:
             project = formats.write(plan, folder, managers.configured_sources(os.environ))
             facts.append(", ".join(Path(file).name for file in files_of(project)))
@@ -50,7 +55,8 @@ def install(arguments: Namespace, report: Report) -> int:
                 project, offline=arguments.offline, log=log, live=report.live, say=say
             )
             facts.append(environment.folder)
-    outcomes = check.check(environment, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome)
+        commit(generation)  # and go on under its lock: another run would replace what is checked
+        outcomes = check.check(environment, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome)
     proved = all(outcome.status in {"proved", "skipped"} for outcome in outcomes)
     next_steps = managers.next_steps(project)
     report.verdict(outcomes, str(folder), next_steps, str(log))
@@ -80,7 +86,7 @@ def plan(arguments: Namespace, report: Report) -> int:
     """Say what would be installed; with --why-not, what keeps a build from the machine."""
     if arguments.why_not:
         return explain_refusal(arguments, report)
-    planned = make_plan(arguments, look(arguments, report), project_folder(arguments))
+    planned = make_plan(arguments, look(arguments, report), project_folder(arguments), report)
     if planned.choice is None and not report.json:
         refuse_without_choice(planned)
     return tell(report, arguments, planned)
@@ -89,13 +95,15 @@ def plan(arguments: Namespace, report: Report) -> int:
 def pin(arguments: Namespace, report: Report) -> int:
     """Write the files of the project, and install nothing."""
     from tfup import documents, formats, managers
-    from tfup.managers.transaction import transaction
+    from tfup.managers.transaction import recover, transaction
 
     folder = project_folder(arguments)
-    planned = make_plan(arguments, look(arguments, report), folder)
+    waiting = partial(report.line, "working", "waiting")
+    recover(folder, say=waiting)
+    planned = make_plan(arguments, look(arguments, report), folder, report)
     report.plan(planned)
     refuse_without_choice(planned)
-    with transaction(folder):
+    with transaction(folder, say=waiting):
         project = formats.write(planned, folder, managers.configured_sources(os.environ))
     if report.json:
         report.document(documents.PinDocument(planned, project))
@@ -119,6 +127,55 @@ def check(arguments: Namespace, report: Report) -> int:
     else:
         report.verdict(outcomes, str(folder), (), str(log))
     return 0 if all(outcome.status in {"proved", "skipped"} for outcome in outcomes) else 1
+
+
+def explain(arguments: Namespace, report: Report) -> int:
+    """Say what an error means, and what repairs it; what is not known is said to be so."""
+    from tfup.doctor.explain import explain as explain_log
+    from tfup.doctor.log_text import read_log
+    from tfup.doctor.words import words_of
+
+    if arguments.file == "-" and sys.stdin and sys.stdin.isatty():
+        report.line("working", "explain", "paste the error, then press Ctrl-D (on Windows Ctrl-Z and Enter)")
+    words = words_of(project_folder(arguments), sys.platform, os.environ)
+    answer = explain_log(read_log(arguments.file), partial(look, arguments, Report(quiet=True)), words)
+    report.document(answer) if report.json else report.explanation(answer)
+    return 0
+
+
+def doctor(arguments: Namespace, report: Report) -> int:
+    """Say what is not well in an environment and around it; with --fix, repair what can be repaired."""
+    from tfup import documents, managers
+    from tfup.doctor import doctor
+    from tfup.folders import cache_folder
+
+    folder = project_folder(arguments)
+    patient = doctor.admit(folder, look(arguments, report), os.environ)
+    log = managers.new_log(folder) if (folder / ".tfup").is_dir() else cache_folder(os.environ) / "doctor.txt"
+    first = last = doctor.diagnose(patient)
+    done: tuple[str, ...] = ()
+    if arguments.fix:
+        say = partial(report.line, "working", "repairing")
+        last, done = doctor.mend(
+            patient, first, doctor.Hands(agreement(arguments, report), log, arguments.offline, say)
+        )
+    for text in done:
+        report.line("proved", "repaired", text)
+    for examined in last.examined:
+        report.examined(examined)
+    outcomes, last = doctor.try_out(patient, last, log, report.outcome)
+    findings = doctor.mark_fixed(first, last)
+    well = all(finding.fixed for finding in findings)
+    if report.json:
+        report.document(
+            documents.DoctorDocument(
+                str(folder), patient.environment, well, findings, last.examined, last.backend, outcomes, done
+            )
+        )
+    else:
+        where = f" --project {shlex.quote(str(arguments.project))}" if arguments.project else ""
+        report.findings(findings, f"tfup doctor --fix{where}")
+    return 0 if well else 1
 
 
 def undo(arguments: Namespace, report: Report) -> int:
@@ -180,6 +237,8 @@ COMMANDS: dict[str, Callable[[Namespace, Report], int]] = {
     "plan": plan,
     "pin": pin,
     "check": check,
+    "doctor": doctor,
+    "explain": explain,
     "undo": undo,
     "versions": versions,
     "clean": clean,
@@ -203,7 +262,7 @@ def look(arguments: Namespace, report: Report) -> Machine:
     return machine
 
 
-def make_plan(arguments: Namespace, machine: Machine, folder: Path) -> Plan:
+def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Report) -> Plan:
     """Stages 2 and 3: the build, and every package exactly."""
     from tfup import check, managers
     from tfup.match import match
@@ -215,7 +274,7 @@ def make_plan(arguments: Namespace, machine: Machine, folder: Path) -> Plan:
     return pin(
         match(machine, wish),
         wish,
-        partial(managers.resolve, offline=arguments.offline),
+        partial(managers.resolve, offline=arguments.offline, say=partial(report.line, "working", "waiting")),
         check.checks_digest(),
     )
 
@@ -232,15 +291,27 @@ def remembered(folder: Path) -> tuple[Wish | None, tuple[str, ...]]:
 
 def explain_refusal(arguments: Namespace, report: Report) -> int:
     """Answer plan --why-not."""
+    from tfup.changes import what_would_help
     from tfup.documents import WhyNotDocument
     from tfup.match import why_not
     from tfup.wish import from_arguments
 
-    over = why_not(arguments.why_not, look(arguments, report), from_arguments(arguments))
+    machine, wish = look(arguments, report), from_arguments(arguments)
+    over = why_not(arguments.why_not, machine, wish)
     remedies = [obstacle.remedy for obstacle in over.obstacles if obstacle.remedy] if over else []
-    answer = WhyNotDocument(arguments.why_not, over is None, over, remedies[0] if remedies else None)
+    gives = what_would_help(arguments.why_not, machine, wish)
+    answer = WhyNotDocument(arguments.why_not, over is None, over, remedies[0] if remedies else None, gives)
     report.document(answer) if report.json else report.why_not(answer)
     return 0
+
+
+def agreement(arguments: Namespace, report: Report) -> Callable[[str], bool]:
+    """Return how to ask before a step that is not safe: --yes answers, and so does no terminal: no."""
+    if arguments.yes:
+        return lambda _question: True
+    if report.json or not sys.stdin.isatty():
+        return lambda _question: False
+    return report.ask
 
 
 def refuse_without_choice(planned: Plan) -> None:
@@ -299,26 +370,25 @@ def tell(report: Report, arguments: Namespace, planned: Plan) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every failure has one form."""
+    open_streams()
     signal.signal(signal.SIGTERM, interrupt)
     given = list(sys.argv[1:] if argv is None else argv)
     report = Report(json="--json" in given)
     try:
         arguments = words.read_arguments(given)
         report = Report(json=arguments.json, quiet=arguments.quiet)
-        return COMMANDS[arguments.command](arguments, report)
+        code = COMMANDS[arguments.command](arguments, report)
+    except SystemExit:  # of --help and --version
+        code = 0
     except TfupError as error:
-        return report.error(error)
+        code = report.error(error)
     except KeyboardInterrupt:
-        return report.error(
-            Interrupted("Stopped; the former state is in place.", hint="tfup (the same command) goes on")
+        code = report.error(
+            Interrupted("Stopped; nothing is left half done.", hint="tfup (the same command) goes on")
         )
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # the reader has gone; nothing is left to say
-        return 0
     except Exception as error:  # noqa: BLE001 -- the last door: what nobody foresaw gets our form too
-        return report.error(bug(error, given))
+        code = report.error(bug(error, given))
+    return report.end(code)
 
 
 def interrupt(_signal: int, _frame: object) -> NoReturn:
@@ -336,7 +406,7 @@ def bug(error: Exception, given: Sequence[str]) -> Bug:
     text = f"tfup {' '.join(given)}\n{traceback.format_exc()}"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, encoding="utf-8")
+        log.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError:
         sys.stderr.write(text)
     return Bug(

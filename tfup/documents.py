@@ -43,6 +43,8 @@ class WhyNotDocument(Struct, frozen=True):
     passed_over: PassedOver | None
     change: str | None
     """The first thing to change."""
+    gives: str | None = None
+    """What that change, made in this machine's facts and matched again, leads to."""
     schema: Literal[1] = 1
 
 
@@ -72,6 +74,83 @@ class CheckDocument(Struct, frozen=True):
     """`check`: what each check found."""
 
     outcomes: tuple[Outcome, ...]
+    schema: Literal[1] = 1
+
+
+class Finding(Struct, frozen=True):
+    """Something that is not well in an environment or around it, and what repairs it."""
+
+    id: str
+    """Of the known issues where it is one: docs/known-issues.md tells more."""
+    title: str
+    state: Literal["warning", "wrong", "crashed"]
+    """A warning may do no harm; crashed is an examination that failed, not a fault of the environment."""
+    cause: str
+    evidence: str
+    """What was seen, with the path and the line."""
+    remedy: str
+    """What to type, or what to do where nothing can be typed."""
+    fixable: bool = False
+    """Whether `doctor --fix` can do it."""
+    fixed: bool = False
+    docs: str | None = None
+    """Where the docs tell more, of a known issue."""
+
+
+class Examined(Struct, frozen=True):
+    """One subject that doctor looked at; skipped with the reason where it could not."""
+
+    subject: str
+    state: Literal["well", "warning", "wrong", "skipped", "crashed"]
+    detail: str
+
+
+class ActiveBackend(Struct, frozen=True):
+    """The back end that Keras uses here, and what decides it."""
+
+    name: str
+    source: Literal["file", "variable", "default", "built in"]
+    place: str | None = None
+    """The file or the variable."""
+
+
+class DoctorDocument(Struct, frozen=True):
+    """`doctor`: what is not well in an environment; `outcomes` are those of the checks that ran in it."""
+
+    folder: str
+    environment: Environment
+    well: bool
+    findings: tuple[Finding, ...]
+    examined: tuple[Examined, ...]
+    backend: ActiveBackend | None
+    outcomes: tuple[Outcome, ...]
+    repairs: tuple[str, ...] = ()
+    """What --fix did, and where the backups are."""
+    schema: Literal[1] = 1
+
+
+class ExplainedIssue(Struct, frozen=True):
+    """A known issue that a log shows."""
+
+    id: str
+    title: str
+    cause: str
+    remedy: str
+    """What to do, one way a line; commands stand between backquotes."""
+    confidence: Literal["high", "medium", "low"]
+    evidence: str
+    """The line that tells, without colours."""
+    line: int
+    """Its number in the log, the first is 1."""
+    docs: str
+
+
+class ExplainDocument(Struct, frozen=True):
+    """`explain`: the causes of an error, the most likely first; none where tfup does not know it."""
+
+    matches: tuple[ExplainedIssue, ...]
+    harmless: tuple[ExplainedIssue, ...] = ()
+    """Messages that look like errors, and are none."""
     schema: Literal[1] = 1
 
 
@@ -128,6 +207,8 @@ DOCUMENTS: dict[str, type[Struct]] = {
     "pin": PinDocument,
     "install": InstallDocument,
     "check": CheckDocument,
+    "doctor": DoctorDocument,
+    "explain": ExplainDocument,
     "undo": UndoDocument,
     "versions": VersionsDocument,
     "clean": CleanDocument,

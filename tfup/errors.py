@@ -118,6 +118,19 @@ class Unresolvable(TfupError):
     exit_code = 3
 
 
+@dataclass
+class LacksWheels(Unresolvable):
+    """Packages that have no wheel for the Python and the system; uv was not allowed to build them."""
+
+    names: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+class OutputLost(TfupError):
+    """The answer could not be written to standard output."""
+
+    reference = "output-lost"
+
+
 class Interrupted(TfupError):
     """The person pressed Ctrl-C, or the system asked us to stop."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,29 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     """Return tfup's cache folder: its own variable, the system's, the home folder, or a temporary place."""
     if environ.get("TFUP_CACHE_DIR"):
         return Path(environ["TFUP_CACHE_DIR"]).absolute()
-    import tempfile  # 5 ms, for those without a home
-
     caches = Path(environ.get("XDG_CACHE_HOME", ""))
     home = Path(environ.get("HOME") or environ.get("USERPROFILE", ""))
-    places = (caches / "tfup", home / ".cache" / "tfup", Path(tempfile.gettempdir(), f"tfup-{user_id()}"))
-    return next(place for place in places if place.is_absolute())
+    places = (caches / "tfup", home / ".cache" / "tfup")
+    return next((place for place in places if place.is_absolute()), None) or temporary_folder()
+
+
+def temporary_folder() -> Path:
+    """Return the place for those without a home that takes files."""
+    import tempfile  # 5 ms, and seldom needed
+
+    return Path(tempfile.gettempdir(), f"tfup-{user_id()}")
+
+
+def private_folder() -> Path | None:
+    """Make that place for us alone; None where it is somebody else's, who could put in what we run."""
+    folder = temporary_folder()
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        state = folder.lstat()
+    except OSError:
+        return None
+    ours = stat.S_ISDIR(state.st_mode) and state.st_uid == user_id() and not state.st_mode & 0o022
+    return folder if ours else None
 
 
 def user_id() -> int:

@@ -6,6 +6,8 @@ explanation of every build passed over. What a machine file does not know is hel
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,10 +19,11 @@ from packaging.version import Version
 from tfup import tables
 from tfup.errors import Need, UnknownVersion
 from tfup.model import Build, Choice, Interpreter, Machine, Match, Notice, Obstacle, PassedOver, System, Wish
+from tfup.tables import BuildRow, CarrierRow, PythonRow
 from tfup.wish import is_build, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from packaging.requirements import Requirement
 
@@ -28,11 +31,6 @@ DEFAULT_PROJECT = "tensorflow"
 SLIM_PROJECT = "tensorflow-cpu"
 GPU_PROJECT = "tensorflow-gpu"
 
-CARRIERS = {
-    # Apple silicon and 64-bit ARM had their wheels under other names before the project itself had them
-    ("tensorflow", "macos_arm64"): ("tensorflow", "tensorflow-macos"),
-    ("tensorflow", "linux_aarch64"): ("tensorflow", "tensorflow-cpu-aws"),
-}
 FAMILIES = {
     ("linux", "x86_64"): "linux_x86_64",
     ("linux", "aarch64"): "linux_aarch64",
@@ -40,13 +38,25 @@ FAMILIES = {
     ("macos", "aarch64"): "macos_arm64",
     ("windows", "x86_64"): "windows_amd64",
 }
+CPU_ONLY = {"linux_aarch64", "macos_arm64"}  # where tensorflow itself is what tensorflow-cpu is elsewhere
 OLDEST_GLIBC = "2.17"  # nothing older is served by uv and its Pythons, nor by most companions' wheels
+WIDER = {
+    "i686": "x86_64",
+    "armv6l": "aarch64",
+    "armv7l": "aarch64",
+    "armv8l": "aarch64",
+}  # of 64 bits, not 32
 SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
+FLOORS = {"linux": "a Linux with glibc", "macos": "macOS", "windows": "Windows"}
 LEGACY_MANYLINUX = {
     5: "manylinux1",
     12: "manylinux2010",
     17: "manylinux2014",
 }  # PEP 600, "Legacy manylinux tags"
+NEWEST_MINOR = 99  # tags are listed one by one, and a machine file may say anything
+
+Table = Callable[[str], Sequence[BuildRow]]
+"""A project's rows by its name: `tables.releases`, or made-up ones."""
 
 
 class Candidate(NamedTuple):
@@ -56,40 +66,51 @@ class Candidate(NamedTuple):
     obstacles: tuple[Obstacle, ...]
 
 
-def match(machine: Machine, wish: Wish) -> Match:
+def match(machine: Machine, wish: Wish, table: Table = tables.releases) -> Match:
     """Return the newest build that fits, and every newer release passed over.
 
     Raises UnknownVersion when no release at all meets the versions wished for.
     """
-    wanted = wished_build(wish)
+    wanted = wished_build(wish, machine)
     passed: list[PassedOver] = []
-    for release in releases(wanted, machine):
+    for release in releases(wanted, machine, table):
         best = best_candidate(release, machine, wish)
         if not best.obstacles:
             return Match(choose(best.build, machine, wish), tuple(passed), notices(best.build, machine, wish))
         passed.append(PassedOver(best.build.project, best.build.version, best.obstacles))
     if not passed:
         raise unknown_version(wanted)
-    return Match(None, tuple(passed), nearest=min(passed, key=lambda over: len(over.obstacles)))
+    return Match(None, tuple(passed), nearest=min(passed, key=distance))
+
+
+def distance(over: PassedOver) -> tuple[bool, bool, bool, int]:
+    """Order what was passed over by what it would take: another computer, processor or wish, then less."""
+    names = {obstacle.name for obstacle in over.obstacles}
+    return "system" in names, "cpu" in names, "wish" in names, len(over.obstacles)
 
 
 def why_not(requirement: str, machine: Machine, wish: Wish) -> PassedOver | None:
     """Return what keeps the newest release of a requirement from this machine, None when nothing does."""
+    best = nearest_of(requirement, machine, wish)
+    return PassedOver(best.build.project, best.build.version, best.obstacles) if best.obstacles else None
+
+
+def nearest_of(requirement: str, machine: Machine, wish: Wish) -> Candidate:
+    """Return the build of the newest release of a requirement that has the fewest obstacles here."""
     wanted = parse(requirement)
     newest = next(releases(wanted, machine), None)
     if newest is None:
         raise unknown_version(wanted)
-    best = best_candidate(newest, machine, wish)
-    return PassedOver(best.build.project, best.build.version, best.obstacles) if best.obstacles else None
+    return best_candidate(newest, machine, wish)
 
 
 # ---------------------------------------------------------------- the wish
 
 
-def wished_build(wish: Wish) -> Requirement:
+def wished_build(wish: Wish, machine: Machine) -> Requirement:
     """Return the requirement that names the build; the default project where none does."""
-    default = SLIM_PROJECT if wish.slim else DEFAULT_PROJECT
-    return parse(next(filter(is_build, wish.requirements), default))
+    slim = wish.slim and family_of(machine.system) not in CPU_ONLY
+    return parse(next(filter(is_build, wish.requirements), SLIM_PROJECT if slim else DEFAULT_PROJECT))
 
 
 def names_exactly(wanted: Requirement) -> bool:
@@ -103,14 +124,38 @@ def wished_keras(wish: Wish) -> SpecifierSet:
     return next((one.specifier for one in wanted if canonicalize_name(one.name) == "keras"), SpecifierSet())
 
 
-def releases(wanted: Requirement, machine: Machine) -> Iterator[tuple[Build, ...]]:
-    """Yield the builds of each release wished for, newest first; a pre-release only by its exact number."""
-    project = canonicalize_name(wanted.name)
-    family = FAMILIES.get((machine.system.os or "", machine.system.arch or ""), "")
-    rows = [row for name in CARRIERS.get((project, family), (project,)) for row in tables.releases(name)]
-    versions = {row.version for row in rows if wanted.specifier.contains(row.version)}
+def releases(
+    wanted: Requirement, machine: Machine, table: Table = tables.releases
+) -> Iterator[tuple[Build, ...]]:
+    """Yield the builds of each release wished for, newest first: those for this system, else all.
+
+    A pre-release is there only for a requirement that names one.
+    """
+    rows = list_rows(canonicalize_name(wanted.name), table)
+    asked = bool(wanted.specifier.prereleases)
+    versions = {row.version for row in rows if wanted.specifier.contains(row.version, prereleases=asked)}
+    family = family_of(machine.system)
     for version in sorted(versions, key=Version, reverse=True):
-        yield tuple(build for row in rows if row.version == version for build in tables.builds(row))
+        release = [row for row in rows if row.version == version]
+        here = [row for row in release if row.family == family]
+        yield tuple(build for row in here or release for build in tables.builds(row))
+
+
+def list_rows(project: str, table: Table) -> list[BuildRow]:
+    """Return a project's rows, and those of other projects that carry its releases on some system."""
+    carried = (
+        row
+        for carrier in carriers(project)
+        for row in table(carrier.carrier)
+        if row.family == carrier.family and SpecifierSet(carrier.versions).contains(row.version)
+    )
+    return [*table(project), *carried]
+
+
+@cache
+def carriers(project: str) -> tuple[CarrierRow, ...]:
+    """Return who carries a project's releases, by system."""
+    return tuple(row for row in tables.load("carriers.json", CarrierRow) if row.project == project)
 
 
 def unknown_version(wanted: Requirement) -> UnknownVersion:
@@ -143,17 +188,21 @@ def nearest_versions(asked: Iterable[str], known: Iterable[str], count: int = 3)
 
 
 def obstacles(build: Build, machine: Machine, wish: Wish) -> tuple[Obstacle, ...]:
-    """Return everything that keeps this build from this machine; nothing when it fits."""
-    found = (test(build, machine, wish) for test in TESTS)
-    return tuple(obstacle for obstacle in found if obstacle)
+    """Return everything that keeps this build from this machine; nothing when it fits.
+
+    Of a build for another system only that is said, and what keeps it from the wish.
+    """
+    foreign = system_obstacle(build, machine, wish)
+    found = (test(build, machine, wish) for test in (WISH_TESTS if foreign else (*HERE_TESTS, *WISH_TESTS)))
+    return tuple(obstacle for obstacle in (foreign, *found) if obstacle)
 
 
 def system_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None:
     """The wheel was made for another system or processor."""
     system = machine.system
-    if system.os is None or system.arch is None or FAMILIES.get((system.os, system.arch)) == build.family:
+    if system.os is None or system.arch is None or family_of(system) == build.family:
         return None
-    remedy = "use a 64-bit system on x86_64 or ARM" if system.arch == "i686" else None
+    remedy = "use a 64-bit system on x86_64 or ARM" if system.arch in WIDER else None
     return Obstacle("system", describe_family(build.family), describe_system(system), remedy)
 
 
@@ -204,14 +253,25 @@ def cpu_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None
     )
 
 
-def python_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None:
+def python_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | None:
     """No interpreter for this wheel is here, and none can be obtained."""
-    if fitting_pythons(build, machine) or obtainable(build):
+    if usable_pythons(build, machine, wish) or obtainable(build, machine.system, wish):
         return None
-    minor = minor_of(build.python_tag)
-    here = ", ".join(python.version for python in machine.pythons or ()) or None
-    remedy = f"install CPython {minor} (for instance: pyenv install {minor}) and run the same command again"
-    return Obstacle("python", f"CPython {minor} with ABI {build.abi}, 64 bit", here, remedy)
+    version = wished_version(build, wish)
+    here = ", ".join(sorted({python.version for python in machine.pythons or ()}, key=Version, reverse=True))
+    remedy = python_remedy(build, machine.system, version)
+    return Obstacle("python", f"CPython {version} with ABI {build.abi}, 64 bit", here or None, remedy)
+
+
+def python_remedy(build: Build, system: System, version: str) -> str:
+    """Return how this Python could be had."""
+    minor, row = minor_of(build.python_tag), python_row(build)
+    if row and not starts_on(system, row):
+        return f"use {FLOORS[system.os or '']} {row.oldest} or newer, where tfup can fetch CPython {minor}"
+    if row and version != minor:
+        return f"ask for --python {minor}"
+    how = "" if system.os == "windows" else f" (for instance: pyenv install {version})"
+    return f"install CPython {version}{how} and run the same command again"
 
 
 def wished_python_obstacle(build: Build, _machine: Machine, wish: Wish) -> Obstacle | None:
@@ -227,12 +287,13 @@ def carrier_obstacle(build: Build, _machine: Machine, _wish: Wish) -> Obstacle |
     """The wheel is empty, and the project that it pulls in has none for this Python."""
     if build.carrier_lacks is None:
         return None
-    return Obstacle("carrier", f"{build.carrier_lacks} for {build.python_tag}", None, "choose a newer Python")
+    remedy = "choose another Python, or another release"
+    return Obstacle("carrier", f"{build.carrier_lacks} for {build.python_tag}", None, remedy)
 
 
-def yanked_obstacle(build: Build, _machine: Machine, wish: Wish) -> Obstacle | None:
+def yanked_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | None:
     """The release was withdrawn by its makers and was not asked for by its exact number."""
-    if not build.yanked or names_exactly(wished_build(wish)):
+    if not build.yanked or names_exactly(wished_build(wish, machine)):
         return None
     remedy = f"ask for {build.project}=={build.version} exactly"
     return Obstacle("yanked", "a release that was not withdrawn", "withdrawn", remedy)
@@ -258,19 +319,23 @@ def accelerator_obstacle(_build: Build, _machine: Machine, wish: Wish) -> Obstac
     )
 
 
-TESTS: Sequence[Callable[[Build, Machine, Wish], Obstacle | None]] = (
-    system_obstacle,
+Test = Callable[[Build, Machine, Wish], Obstacle | None]
+HERE_TESTS: Sequence[Test] = (
     platform_obstacle,
     libc_obstacle,
     macos_obstacle,
     cpu_obstacle,
+    python_obstacle,
+)
+"""What a build needs of the machine."""
+WISH_TESTS: Sequence[Test] = (
     yanked_obstacle,
     carrier_obstacle,
     wished_python_obstacle,
-    python_obstacle,
     keras_obstacle,
     accelerator_obstacle,
 )
+"""What keeps a build from being what was asked for."""
 
 
 # ---------------------------------------------------------------- choosing
@@ -279,20 +344,19 @@ TESTS: Sequence[Callable[[Build, Machine, Wish], Obstacle | None]] = (
 def best_candidate(release: tuple[Build, ...], machine: Machine, wish: Wish) -> Candidate:
     """Return the build of a release with the fewest obstacles; a Python here wins, then the newest."""
     candidates = [Candidate(build, obstacles(build, machine, wish)) for build in release]
-    return min(
-        candidates,
-        key=partial(preference, machine=machine, wanted=canonicalize_name(wished_build(wish).name)),
-    )
+    wanted = canonicalize_name(wished_build(wish, machine).name)
+    return min(candidates, key=partial(preference, machine=machine, wish=wish, wanted=wanted))
 
 
-def preference(candidate: Candidate, *, machine: Machine, wanted: str) -> tuple[object, ...]:
+def preference(candidate: Candidate, *, machine: Machine, wish: Wish, wanted: str) -> tuple[object, ...]:
     """Order candidates of one release: total, so that no order of any table matters."""
     build = candidate.build
     return (
         len(candidate.obstacles),
         not build.family.startswith(machine.system.os or ""),
+        not build.family.endswith(WIDER.get(machine.system.arch or "", machine.system.arch or "")),
         sorted(obstacle.name for obstacle in candidate.obstacles),
-        not fitting_pythons(build, machine),
+        not usable_pythons(build, machine, wish),
         build.project != wanted,
         [-part for part in python_release(build.python_tag)],
         build.project,
@@ -302,12 +366,11 @@ def preference(candidate: Candidate, *, machine: Machine, wanted: str) -> tuple[
 
 def choose(build: Build, machine: Machine, wish: Wish) -> Choice:
     """Return the choice of a build: with the interpreter that is here, or the minor to obtain."""
-    here = [python for python in fitting_pythons(build, machine) if is_wished(python, wish)]
-    python = here[0] if here else None
+    python = next(iter(usable_pythons(build, machine, wish)), None)
     return Choice(
         project=build.project,
         version=build.version,
-        python=python.version if python else minor_of(build.python_tag),
+        python=python.version if python else wished_version(build, wish),
         python_tag=build.python_tag,
         python_path=python.path if python else None,
         python_from="found" if python else "obtain",
@@ -336,8 +399,13 @@ def loads(python: Interpreter, build: Build, system: System) -> bool:
         and release.release[:2] == python_release(build.python_tag)
         and python.abi in {None, build.abi}
         and python.bits in {None, 64}
-        and (python.arch is None or system.arch is None or python.arch == system.arch)
+        and (python.arch is None or system.arch is None or python.arch == processor_of(system))
     )
+
+
+def usable_pythons(build: Build, machine: Machine, wish: Wish) -> list[Interpreter]:
+    """Return those of the fitting interpreters that the wish allows, the newest first."""
+    return [python for python in fitting_pythons(build, machine) if is_wished(python, wish)]
 
 
 def is_wished(python: Interpreter, wish: Wish) -> bool:
@@ -345,25 +413,57 @@ def is_wished(python: Interpreter, wish: Wish) -> bool:
     return wish.python is None or f"{python.version}.".startswith(f"{wish.python}.")
 
 
+def wished_version(build: Build, wish: Wish) -> str:
+    """Return the Python to obtain for a wheel: the very one wished for, else the minor."""
+    minor = minor_of(build.python_tag)
+    return wish.python if wish.python and wish.python.startswith(f"{minor}.") else minor
+
+
 @cache
-def obtainable_pythons() -> frozenset[tuple[str, str]]:
-    """Return the pairs of Python tag and family that uv can fetch."""
-    return frozenset((row.python_tag, row.family) for row in tables.load("pythons.json", tables.PythonRow))
+def python_rows() -> dict[tuple[str, str], PythonRow]:
+    """Return what uv can fetch, by Python tag and family."""
+    return {(row.python_tag, row.family): row for row in tables.load("pythons.json", PythonRow)}
 
 
-def obtainable(build: Build) -> bool:
-    """Tell whether uv can fetch an interpreter for the wheel."""
-    return (build.python_tag, build.family) in obtainable_pythons()
+def python_row(build: Build) -> PythonRow | None:
+    """Return what uv can fetch for the wheel."""
+    return python_rows().get((build.python_tag, build.family))
+
+
+def obtainable(build: Build, system: System, wish: Wish) -> bool:
+    """Tell whether uv can fetch an interpreter for the wheel: the very one, if one was wished for."""
+    row, patch = python_row(build), wished_version(build, wish).split(".")[2:]
+    return row is not None and starts_on(system, row) and all(int(part) in row.patches for part in patch)
+
+
+def starts_on(system: System, row: PythonRow) -> bool:
+    """Tell whether a Python that uv fetches starts on a system; where too little is known, it does."""
+    release = system.libc_version if system.os == "linux" else system.version
+    known = re.match(r"\d{1,6}(\.\d{1,6})?", release or "")
+    if system.os not in FLOORS or system.libc == "musl" or not known:
+        return True
+    return Version(known[0]) >= Version(row.oldest)
 
 
 def notices(build: Build, machine: Machine, wish: Wish) -> tuple[Notice, ...]:
     """Return what the person should know about the build chosen."""
     found = (
+        carrier_notice(build, machine, wish),
         gpu_build_notice(build, machine),
         unused_gpu_notice(build, machine, wish),
-        unknown_notice(build, machine),
+        sampled_notice(build, machine),
+        unknown_notice(build, machine, wish),
     )
     return tuple(notice for notice in found if notice)
+
+
+def carrier_notice(build: Build, machine: Machine, wish: Wish) -> Notice | None:
+    """A release that another project carries is said so, with the reason."""
+    wanted = canonicalize_name(wished_build(wish, machine).name)
+    rows = (row for row in carriers(wanted) if (row.carrier, row.family) == (build.project, build.family))
+    why = next((row.why for row in rows if build.project != wanted), None)
+    text = f"{wanted} is met by {build.project} {build.version}: {why}."
+    return Notice("met-by-another-project", text) if why else None
 
 
 def gpu_build_notice(build: Build, machine: Machine) -> Notice | None:
@@ -384,22 +484,39 @@ def unused_gpu_notice(build: Build, machine: Machine, wish: Wish) -> Notice | No
     return Notice("gpu-unused", f"{names}: this version of tfup prepares the CPU only.")
 
 
-def unknown_notice(build: Build, machine: Machine) -> Notice | None:
+def sampled_notice(build: Build, machine: Machine) -> Notice | None:
+    """On a processor without AVX, that a build has none is known from samples of its code."""
+    features = machine.cpu.features
+    if features is None or "avx" in features or family_of(machine.system) in {None, *CPU_ONLY}:
+        return None
+    text = f"Samples of {build.project} {build.version} have no AVX in them; on no such processor was it run."
+    return Notice("cpu-level-sampled", text)
+
+
+def unknown_notice(build: Build, machine: Machine, wish: Wish) -> Notice | None:
     """A fact that mattered and could not be read is named."""
-    system = machine.system
-    facts = {
-        "the system": system.os,
-        "the processor": system.arch,
-        "the CPU's features": machine.cpu.features if build.cpu else "not needed",
-        "the version of glibc": system.libc_version if build.glibc else "not needed",
-        "the Pythons": machine.pythons,
-    }
-    unknown = [name for name, fact in facts.items() if fact is None]
+    unknown = list(unknown_facts(build, machine, wish))
     if not unknown:
         return None
     return Notice(
         "unknown-facts", f"Not known of this machine, so not held against the build: {', '.join(unknown)}."
     )
+
+
+def unknown_facts(build: Build, machine: Machine, wish: Wish) -> Iterator[str]:
+    """Yield the facts that some obstacle of this build rests on and that are not known."""
+    system, pythons = machine.system, usable_pythons(build, machine, wish)
+    facts = {
+        "the system": system.os,
+        "the processor": system.arch,
+        "the CPU's features": machine.cpu.features if build.cpu else "not needed",
+        "the version of glibc": system.libc_version if build.glibc else "not needed",
+        "the version of macOS": system.version if macos_floor(build) else "not needed",
+        "the Pythons": machine.pythons,
+    }
+    yield from (name for name, fact in facts.items() if fact is None)
+    if pythons and None in {pythons[0].abi, pythons[0].bits, pythons[0].arch}:
+        yield f"what {pythons[0].path} was built for"
 
 
 # ---------------------------------------------------------------- Keras
@@ -429,7 +546,8 @@ def keras_in(versions: SpecifierSet, python: str) -> list[str]:
     return [
         row.version
         for row in tables.load("keras_releases.json", tables.KerasRelease)
-        if versions.contains(row.version) and SpecifierSet(row.requires_python or "").contains(f"{python}.99")
+        if versions.contains(row.version, prereleases=False)
+        and SpecifierSet(row.requires_python or "").contains(f"{python}.99")
     ]
 
 
@@ -442,18 +560,31 @@ def pair_of(build: Build) -> str:
 # ---------------------------------------------------------------- tags
 
 
+def processor_of(system: System) -> str | None:
+    """Return the processor's own family: under Rosetta an Apple one calls itself x86_64."""
+    return "aarch64" if system.rosetta else system.arch
+
+
+def family_of(system: System) -> str | None:
+    """Return the family of wheels for a system, None where there is none or too little is known."""
+    return FAMILIES.get((system.os or "", processor_of(system) or ""))
+
+
 def platform_tags(system: System) -> frozenset[str] | None:
     """Return the platform tags that a system's installers accept; None when too little is known."""
-    if system.os == "linux" and system.libc and system.libc_version and system.arch:
-        return frozenset(linux_platforms(system.libc, system.libc_version, system.arch))
-    if system.os == "macos" and system.version and system.arch:
-        return frozenset(macos_platforms(system.version, system.arch))
-    return frozenset({"win_amd64"}) if (system.os, system.arch) == ("windows", "x86_64") else None
+    arch = processor_of(system)
+    if system.libc == "musl":
+        return frozenset()  # no wheel of the tables has musllinux
+    if system.os == "linux" and system.libc and system.libc_version and arch:
+        return frozenset(linux_platforms(system.libc, system.libc_version, arch))
+    if system.os == "macos" and system.version and arch:
+        return frozenset(macos_platforms(system.version, arch))
+    return frozenset({"win_amd64"}) if (system.os, arch) == ("windows", "x86_64") else None
 
 
 def linux_platforms(libc: str, version: str, arch: str) -> Iterator[str]:
-    """Yield the manylinux tags of a glibc (PEP 600); no wheel of the tables has musllinux."""
-    minor = Version(version).release[1]
+    """Yield the manylinux tags of a glibc (PEP 600)."""
+    minor = min((*Version(version).release, 0)[1], NEWEST_MINOR)
     for supported in range(minor, 4, -1) if libc == "glibc" else ():
         yield f"manylinux_2_{supported}_{arch}"
         if supported in LEGACY_MANYLINUX:
@@ -463,7 +594,9 @@ def linux_platforms(libc: str, version: str, arch: str) -> Iterator[str]:
 def macos_platforms(version: str, arch: str) -> Iterable[str]:
     """Return the tags of a macOS, newest first."""
     major, minor = (*Version(version).release, 0)[:2]
-    return mac_platforms((major, minor), "arm64" if arch == "aarch64" else arch)
+    return mac_platforms(
+        (min(major, NEWEST_MINOR), min(minor, NEWEST_MINOR)), "arm64" if arch == "aarch64" else arch
+    )
 
 
 def glibc_floor(build: Build) -> str | None:
@@ -529,7 +662,7 @@ def describe_system(system: System) -> str:
     name = SYSTEM_NAMES.get(system.os or "", system.os or "unknown system")
     version = f" {system.version}" if system.os != "linux" and system.version else ""
     libc = f", {system.libc} {system.libc_version or ''}".rstrip() if system.libc else ""
-    return f"{name}{version} {system.arch or 'unknown processor'}{libc}"
+    return f"{name}{version} {processor_of(system) or 'unknown processor'}{libc}"
 
 
 def platform_remedy(system: System) -> str | None:

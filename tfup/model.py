@@ -305,6 +305,8 @@ class Plan(Struct, frozen=True):
     obstacles: tuple[Obstacle, ...] = ()
     nearest: PassedOver | None = None
     remedies: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+    """Packages asked for that have no wheel: the install may build them from their source."""
 
 
 # ---------------------------------------------------------------- stages 4 and 5

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
 from tfup import tables
-from tfup.errors import Need, Unresolvable
+from tfup.errors import LacksWheels, Need, Unresolvable
 from tfup.match import keras_rule, linux_platforms, minor_of, python_release
 from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Proof, Wheel, Wish, Workaround
 from tfup.tables import CompanionRule, ProofRow, SdistRow
@@ -53,8 +53,9 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: str) -> Plan:
         return refusal(found, wish)
     pins = lock_pins(choice)
     beside = wished_beside(wish, pins)
+    built: tuple[str, ...] = ()
     if beside or not pins:
-        pins = resolved_pins(choice, pins, beside, resolve)
+        pins, built = resolved_pins(choice, pins, beside, resolve)
     proof = proof_of(choice, pins, checks)
     return Plan(
         wish=wish,
@@ -65,9 +66,10 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: str) -> Plan:
         disk_bytes=proof.disk_bytes if proof else None,
         pins=pins,
         workarounds=workarounds(choice, pins),
-        warnings=found.warnings + unproved_notice(proof),
+        warnings=found.warnings + unproved_notice(proof) + built_notices(built),
         passed_over=found.passed_over,
         proof=Proof("proved", proof.on, (proof.accelerator,)) if proof else Proof("resolved"),
+        built=built,
     )
 
 
@@ -195,36 +197,60 @@ def meets(wanted: Requirement, pinned: dict[str, str]) -> bool:
 
 def resolved_pins(
     choice: Choice, locked: Sequence[Pin], beside: Sequence[str], resolve: Resolve
-) -> tuple[Pin, ...]:
-    """Resolve what was wished for beside the build, under its lock, or under our bounds where it has none."""
+) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    """Resolve what was wished for beside the build, under its lock, or under our bounds where it has none.
+
+    Returns the pins, and the names of those that must be built from their source.
+    """
     displaced = named(beside)
     kept = [f"{item.name}=={item.version}" for item in locked if item.name not in displaced]
     requirements = (f"{choice.project}=={choice.version}", *keras_wish(choice, displaced), *beside)
-    pins = resolve_for_oldest(choice, requirements, (*kept, *bounds(choice)), resolve)
+    constraints = (*kept, *bounds(choice))
+    pins, built = resolve_for_oldest(choice, requirements, constraints, resolve, build=bool(beside))
     before = {item.name for item in locked} or None
-    return tuple(mark_extra(item, before, displaced) for item in sorted(pins, key=lambda item: item.name))
+    in_order = sorted(pins, key=lambda item: item.name)
+    return tuple(mark_extra(item, before, displaced) for item in in_order), built
 
 
 def resolve_for_oldest(
-    choice: Choice, requirements: Sequence[str], constraints: Sequence[str], resolve: Resolve
-) -> list[Pin]:
+    choice: Choice,
+    requirements: Sequence[str],
+    constraints: Sequence[str],
+    resolve: Resolve,
+    *,
+    build: bool,
+) -> tuple[list[Pin], tuple[str, ...]]:
     """Resolve, and again without each version that has no file for the oldest system of the build.
 
     uv knows some steps of glibc and macOS only; a wheel made for a step above the build's own would
-    keep the whole from machines that the build itself runs on.
+    keep the whole from machines that the build itself runs on. With `build`, what is neither ours nor has a
+    wheel at all may be built from its source; the names of these are returned, too.
     """
     sdists = sdist_names(choice.version, choice.python_tag)
+    built: tuple[str, ...] = ()
     refused: list[str] = []
     for _ in range(TRIES):
-        resolved = resolve(choice, requirements, (*constraints, *refused), sdists)
+        try:
+            resolved = resolve(choice, requirements, (*constraints, *refused), (*sdists, *built))
+        except LacksWheels as error:
+            new = to_be_built(error, {choice.project, *named(constraints), *built}) if build else ()
+            if not new:
+                raise
+            built += new
+            continue
         pins = [pin_of(choice, package.name, package.version, package.files) for package in resolved]
         unusable = [f"{item.name}!={item.version}" for item in pins if not item.hashes]
         if not unusable:
-            return pins
+            return pins, tuple(package.name for package in resolved if package.name in built)
         refused += unusable
     sentence = f"No set of packages for {choice.project} {choice.version} fits this system."
     need = Need("packages", "a file for the system in each of them", ", ".join(refused))
     raise Unresolvable(sentence, (need,), "tfup versions")
+
+
+def to_be_built(error: LacksWheels, settled: set[str]) -> tuple[str, ...]:
+    """Return the packages that lack a wheel and are not settled: the lock's own never are built."""
+    return tuple(name for name in error.names if name not in settled)
 
 
 def mark_extra(item: Pin, before: set[str] | None, displaced: set[str]) -> Pin:
@@ -304,3 +330,9 @@ def unproved_notice(proof: ProofRow | None) -> tuple[Notice, ...]:
     """Say that nobody has run exactly these pins yet."""
     text = "This very set of packages was resolved, not run, before; the checks of the install decide."
     return () if proof else (Notice("not-proved-before", text),)
+
+
+def built_notices(names: Iterable[str]) -> tuple[Notice, ...]:
+    """Say which packages have no wheel: building runs their code, and may need what is not there."""
+    text = "{} has no wheel that fits: it is built from its source on this machine; that needs a compiler."
+    return tuple(Notice("built-from-source", text.format(name)) for name in names)

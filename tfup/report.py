@@ -1,7 +1,8 @@
 """The only module that prints: lines for people, or one JSON document for machines.
 
 A line is a mark, a subject, a fact and the seconds it took, as in flutter's doctor; details come
-only where something is wrong. Everything passes through `hide_credentials`, so that no password is shown.
+only where something is wrong. Everything passes through `hide_credentials`, so that no password is shown,
+and through `visible`, so that no stranger's name moves the cursor. A stream that fails stops no work.
 """
 
 from __future__ import annotations
@@ -10,19 +11,29 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import msgspec
 
+from tfup.errors import Need, OutputLost
 from tfup.privacy import hide_credentials
+from tfup.voice import Voice, visible, visible_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from msgspec import Struct
     from rich.console import Console
 
-    from tfup.documents import Removed, VersionRow, WhyNotDocument
+    from tfup.documents import (
+        Examined,
+        ExplainDocument,
+        ExplainedIssue,
+        Finding,
+        Removed,
+        VersionRow,
+        WhyNotDocument,
+    )
     from tfup.errors import TfupError
     from tfup.model import Choice, Machine, Obstacle, Outcome, PassedOver, Plan, System
 
@@ -34,6 +45,14 @@ MARKS = {
     "warning": ("[!]", "[!]", "yellow"),
     "working": ("[…]", "[.]", "cyan"),
 }
+STATES = {
+    "well": "proved",
+    "warning": "warning",
+    "wrong": "failed",
+    "skipped": "skipped",
+    "crashed": "crashed",
+}
+"""The marks of what doctor finds."""
 SUBJECT_WIDTH = 18
 MEGABYTE = 1_000_000
 SHORTEST = 0.05  # seconds that are worth a word
@@ -48,6 +67,7 @@ class Report:
         self.json = json
         self.quiet = quiet
         self.silent = json or quiet
+        self.voices = {False: Voice(sys.stdout), True: Voice(sys.stderr)}
         self._consoles: dict[bool, Console] = {}
 
     # ------------------------------------------------------------ the ways out
@@ -59,13 +79,18 @@ class Report:
 
             colour = False if os.environ.get("NO_COLOR") or os.environ.get("CI") else None
             self._consoles[error] = Console(
-                stderr=error, soft_wrap=True, highlight=False, markup=False, no_color=colour is False or None
+                file=cast("IO[str]", self.voices[error]),
+                stderr=error,
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+                no_color=colour is False or None,
             )
         return self._consoles[error]
 
     def say(self, text: str = "", style: str | None = None, *, error: bool = False) -> None:
         """Print one line for people."""
-        self.console(error=error).print(hide_credentials(text), style=style)
+        self.console(error=error).print(visible(hide_credentials(text)), style=style)
 
     @property
     def live(self) -> bool:
@@ -87,8 +112,8 @@ class Report:
     def document(self, value: Struct) -> None:
         """Print one JSON document on standard output; nothing else goes there under --json."""
         text = hide_credentials(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        self.voices[False].write(visible_json(text) + "\n")
+        self.voices[False].flush()
 
     @contextmanager
     def stage(self, subject: str) -> Iterator[list[str]]:
@@ -112,8 +137,9 @@ class Report:
             "proved", "keras", f"keras {plan.keras.version}" if plan.keras else "built into this TensorFlow"
         )
         self.line("proved", "packages", describe_pins(plan))
-        for workaround in plan.workarounds:
-            self.line("proved", "", f"{workaround.effect}: {workaround.why}")
+        for pin in plan.pins:
+            if pin.why:
+                self.line("proved", "", f"{pin.name} {pin.version}: {pin.why}")
         self.passed_over(plan.passed_over)
         for warning in plan.warnings:
             self.line("warning", "note", warning.text)
@@ -143,6 +169,8 @@ class Report:
         for obstacle in answer.passed_over.obstacles:
             self.line("failed", obstacle.name, obstacle_text(obstacle))
         self.say(f"first change: {answer.change or 'nothing that can be changed on this machine'}")
+        if answer.gives:
+            self.say(answer.gives)
 
     def outcome(self, outcome: Outcome) -> None:
         """Print what one check found, at once."""
@@ -153,12 +181,59 @@ class Report:
             if outcome.hint:
                 self.say(f"    hint: {outcome.hint}")
 
+    def examined(self, examined: Examined) -> None:
+        """Print what doctor found of one subject."""
+        self.line(STATES[examined.state], examined.subject, examined.detail)
+
+    def findings(self, findings: Iterable[Finding], repair: str) -> None:
+        """Explain what is not well, and end with one sentence, and with the command that repairs it."""
+        left = [finding for finding in findings if not finding.fixed]
+        for finding in left:
+            self.finding(finding)
+        if not self.quiet:
+            self.say()
+        self.say(f"{counted(left)} not well" if left else "All is well.", "red" if left else "green")
+        if any(finding.fixable for finding in left):
+            self.say(f"next: {repair}   (repairs what is safe, and asks before the rest)")
+
+    def finding(self, finding: Finding) -> None:
+        """Explain one finding: what, why, where it was seen, and what to type."""
+        mark = STATES[finding.state]
+        self.say()
+        self.say(f"{self.mark(mark)} {finding.title}  [{finding.id}]", MARKS[mark][2])
+        for name, text in (("cause", finding.cause), ("seen", finding.evidence), ("remedy", finding.remedy)):
+            for number, part in enumerate(text.split("\n") if text else ()):
+                self.say(f"    {name if number == 0 else '':<7} {part}")
+        if finding.docs:
+            self.say(f"    more    {finding.docs}")
+
+    def ask(self, question: str) -> bool:
+        """Ask the person, and take nothing but yes for a yes."""
+        self.say(question)
+        self.voices[False].flush()
+        try:
+            return input("[y/N] ").strip().lower() in {"y", "yes"}
+        except EOFError:
+            return False
+
     def machine(self, machine: Machine) -> None:
         """Show the machine, each fact with where it was read."""
         for subject, fact, source in machine_facts(machine):
             self.line("proved", subject, f"{fact}{f'  [{source}]' if source else ''}")
         for subject, reason in telling(machine.unknown).items():
             self.line("skipped", subject, f"unknown: {reason}")
+
+    def explanation(self, answer: ExplainDocument) -> None:
+        """Say what caused an error, the likeliest first, and what to type."""
+        for match in answer.matches:
+            self.say(f"{self.mark('failed')} {match.title}", "red")
+            for subject, text in explained(match):
+                self.say(f"    {subject:<9} {text}")
+        for match in answer.harmless:
+            self.say(f"{self.mark('skipped')} harmless: line {match.line}: {match.evidence}", "yellow")
+        if not answer.matches:
+            self.say("tfup knows no fault that this text shows.")
+            self.say("It is best read from the beginning: pass the whole log, not its last lines.")
 
     def versions(self, rows: Iterable[VersionRow], not_fitting: int) -> None:
         """Show the table of releases that fit."""
@@ -199,6 +274,20 @@ class Report:
         for step in () if self.quiet else next_steps:
             self.say(f"  {step}")
 
+    def end(self, code: int) -> int:
+        """Return the exit code of a command that ended with this one: not 0 where its answer was lost.
+
+        A reader that goes away, as in `tfup versions | head`, has what it wanted.
+        """
+        for voice in self.voices.values():
+            voice.flush()
+        lost = self.voices[False].lost
+        if code or lost is None or isinstance(lost, BrokenPipeError):
+            return code
+        self.json = False
+        need = Need("output", "room for the answer", lost.strerror)
+        return self.error(OutputLost("The answer could not be written.", (need,), "df -h"))
+
     def error(self, error: TfupError) -> int:
         """Print a failure in its one form, or as a document; return its exit code."""
         if self.json:
@@ -209,6 +298,17 @@ class Report:
         for text in error_lines(error):
             self.say(text, "red" if text.startswith("error:") else None, error=True)
         return error.exit_code
+
+
+def explained(match: ExplainedIssue) -> Iterator[tuple[str, str]]:
+    """Yield what is said about one cause, as subject and text."""
+    sure = "" if match.confidence == "high" else f"  ({match.confidence} confidence)"
+    yield f"line {match.line}", match.evidence
+    yield "cause", match.cause + sure
+    first, *others = match.remedy.split("\n")
+    yield "remedy", first
+    yield from (("", other) for other in others)
+    yield "more", match.docs
 
 
 def error_lines(error: TfupError) -> Iterator[str]:
@@ -269,6 +369,15 @@ def describe_pins(plan: Plan) -> str:
     size = f", {in_megabytes(plan.download_bytes)} to download" if plan.download_bytes else ""
     status = f"proved on {plan.proof.on}" if plan.proof.status == "proved" else plan.proof.status
     return f"{len(plan.pins)} pinned with hashes{size}; {status}"
+
+
+def counted(findings: Collection[Finding]) -> str:
+    """Return how many findings there are.
+
+    >>> counted([]), counted(range(2))
+    ('0 things are', '2 things are')
+    """
+    return "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
 
 
 def in_gigabytes(size: int) -> str:

@@ -51,6 +51,22 @@ class PythonRow(Struct, frozen=True):
 
     python_tag: str
     family: str
+    oldest: str
+    """The oldest glibc, macOS or Windows that it starts on."""
+    patches: list[int]
+    """The last number of each release that can be fetched."""
+
+
+class CarrierRow(Struct, frozen=True):
+    """Releases of another project that are what a project's would be on a system."""
+
+    project: str
+    family: str
+    carrier: str
+    versions: str
+    """The range of the carrier's releases for which that is so; empty is all."""
+    why: str
+    source: str
 
 
 class KerasRelease(Struct, frozen=True, omit_defaults=True):

@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from msgspec import convert
 from msgspec.structs import replace
 
 from tfup import tables
-from tfup.doctor.catalogue import TABLE, Affected, KnownIssue
+from tfup.doctor.catalogue import TABLE, Affected, Confidence, KnownIssue
 
 ABOUT = {
     "what": "problems that people had with TensorFlow and Keras, how to know them, and what repairs them",
@@ -47,7 +48,7 @@ def from_fact(fact: dict[str, Any]) -> KnownIssue:
         affected=Affected(note=where),
         sources=tuple(fact["sources"]),
         text_alone_decides=fact["text_alone_decides"],
-        confidence=fact["confidence"].split(":")[0],
+        confidence=convert(sys.intern(fact["confidence"].split(":")[0]), Confidence),
     )
 
 

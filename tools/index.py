@@ -12,13 +12,8 @@ from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin
 from urllib.request import urlopen
 
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from tfup.formats.default_index import default_index
 from tfup.managers.settings import uv_environment
@@ -51,7 +46,10 @@ class Listed(NamedTuple):
 
 def files_of(name: str, version: str) -> list[Listed]:
     """Return the files of a release, wheels and sdist, with their hashes."""
-    return [listed for listed in page_of(canonicalize_name(name)) if version_in(listed.file.file) == version]
+    wanted = Version(version)
+    return [
+        listed for listed in page_of(canonicalize_name(name)) if version_in(name, listed.file.file) == wanted
+    ]
 
 
 @cache
@@ -73,10 +71,13 @@ def listed_file(link: str) -> Listed | None:
     return Listed(Wheel(address.rpartition("/")[2], digest), address) if algorithm == "sha256" else None
 
 
-def version_in(file: str) -> str | None:
-    """Return the version in a file's name; None for a kind of file that nobody installs any more."""
+def version_in(name: str, file: str) -> Version | None:
+    """Return the version in a file's name; None for a kind of file that nobody installs any more.
+
+    The sdists of old days have names that the standard does not allow: functools32-3.2.3-2.tar.gz.
+    """
+    stem = file.removesuffix(".tar.gz").removesuffix(".zip")
     try:
-        parsed = parse_wheel_filename(file) if file.endswith(".whl") else parse_sdist_filename(file)
-    except (InvalidWheelFilename, InvalidSdistFilename):
+        return parse_wheel_filename(file)[1] if file.endswith(".whl") else Version(stem[len(name) + 1 :])
+    except (InvalidWheelFilename, InvalidVersion):
         return None
-    return str(parsed[1])

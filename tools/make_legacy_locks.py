@@ -114,8 +114,8 @@ def install_loosely(choice: Choice, folder: Path) -> dict[str, str]:
     options = (
         "--disable-pip-version-check",
         "--quiet",
-        
-       
+
+
         "--no-build-isolation",
     )
     only = ("--prefer-binary", "--only-binary", ",".join(COMPILED))

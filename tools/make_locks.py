@@ -101,7 +101,7 @@ def resolve_build(build: Build) -> tuple[Build, tuple[Pin, ...], dict[str, tuple
     """Return the pins of a build and the files of each, or the fault that kept it from being resolved."""
     choice = choose(build, Machine(), Wish())
     try:
-        resolved = resolved_pins(choice, (), (), managers.resolve)
+        resolved, _ = resolved_pins(choice, (), (), managers.resolve)
         listed = list_files(choice, resolved)
     except TfupError as error:
         return build, (), {}, " ".join((error.sentence, *(str(need.found) for need in error.needs)))

@@ -9,6 +9,10 @@ main() {
     esac
     # shellcheck source-path=SCRIPTDIR source=bootstrap.sh
     . "$root/installers/unix/bootstrap.sh"
+    for word; do
+        # shellcheck disable=SC2034 # errors.sh asks for it
+        [ "$word" != --json ] || json=yes
+    done
     environment "$root/requirements/tfup.txt"
     # -I: no PYTHON* variable, no folder of the person's and no user site changes what tfup imports
     exec "$python" -I "$root/installers/start.py" "$@"

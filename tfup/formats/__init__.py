@@ -7,6 +7,7 @@ pylock.toml is made from the pins by uv; only its place is decided here.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["MADE_BY", "Source", "locate", "read_pipfile", "read_plan", "write"]
 
 MARKED_LINES = 3
+SIZE_LIMITS = {"Pipfile": 1_000_000, "Pipfile.lock": 100_000_000}
+"""In bytes: reading 20 MB of TOML takes minutes, and no person has written them."""
 
 
 def write(plan: Plan, folder: Path, sources: Sequence[Source] = ()) -> Project:
@@ -102,16 +105,24 @@ def files(plan: Plan, project: Project, sources: Sequence[Source]) -> dict[str, 
 def read_text(path: Path) -> str:
     """Return the text of a file, nothing where there is none; UnreadableFile where it is no text."""
     try:
-        return path.read_text(encoding="utf-8-sig") if path.exists() else ""
+        if not path.exists():
+            return ""
+        if path.stat().st_size <= SIZE_LIMITS[path.name]:
+            return path.read_text(encoding="utf-8-sig")
+        need = Need(path.name, f"at most {SIZE_LIMITS[path.name] // 10**6} MB", "more")
     except UnicodeDecodeError as error:
         need = Need(path.name, "UTF-8", f"byte {error.object[error.start]:#x} at offset {error.start}")
-        sentence = f"{path} is not a text file."
-        raise UnreadableFile(sentence, (need,), set_aside(path)) from None
+    except OSError as error:
+        need = Need(path.name, "a file that you may read", error.strerror)
+    sentence = f"{path} cannot be read."
+    raise UnreadableFile(sentence, (need,), set_aside(path))
 
 
 def write_file(path: Path, text: str) -> None:
     """Replace a file in one step, so that no reader and no crash ever sees half of it."""
-    target = path.resolve()  # what a link points to, not the link
+    target = Path(os.path.realpath(path))  # what a link points to, not the link
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, "links that lead in a circle", str(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -28,4 +28,5 @@ def pipenv_for(python_minor: str) -> PipenvRelease | None:
 
 def is_current(release: PipenvRelease) -> bool:
     """Tell whether a release is today's: the one in the last row, which is for the newest Pythons."""
-    return release == tables.load("pipenv.json", PipenvRelease)[-1]
+    newest: PipenvRelease = tables.load("pipenv.json", PipenvRelease)[-1]
+    return release == newest

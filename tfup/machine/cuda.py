@@ -55,8 +55,30 @@ def find_toolkits(probe: Probe) -> list[str]:
     """Return the real folders where a toolkit may be, sorted."""
     patterns = PLACES.get(name_system(probe), ())
     named = [probe.variable(name) for name in VARIABLES]
-    folders = {*(folder for pattern in patterns for folder in probe.glob(pattern)), *filter(None, named)}
+    found = (folder for pattern in patterns for folder in probe.glob(pattern))
+    return real_folders(probe, (*found, *filter(None, named), *loader_folders(probe)))
+
+
+def real_folders(probe: Probe, folders: Iterable[str]) -> list[str]:
+    """Return the folders that are there, with links followed, each once."""
     return sorted({str(real) for folder in folders if (real := probe.ask("real_path", folder))})
+
+
+def loader_folders(probe: Probe) -> list[str]:
+    """Return the folders of which LD_LIBRARY_PATH names the libraries: where modules and people put CUDA."""
+    named = (probe.variable("LD_LIBRARY_PATH") or "").split(":")
+    return [strip_library(folder) for folder in named if folder.startswith("/")]
+
+
+def strip_library(folder: str) -> str:
+    """Return the folder that a folder of libraries belongs to.
+
+    >>> strip_library("/apps/cuda/11.2/lib64/"), strip_library("/usr/local/cuda/targets/x86_64-linux/lib")
+    ('/apps/cuda/11.2', '/usr/local/cuda')
+    >>> strip_library("/home/user/cudnn")
+    '/home/user/cudnn'
+    """
+    return re.sub(r"(?:/targets/[^/]+)?/lib(?:64)?(?:/stubs)?/*$", "", folder) or "/"
 
 
 def read_toolkit(probe: Probe, folder: str) -> Toolkit | None:

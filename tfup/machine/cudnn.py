@@ -1,4 +1,4 @@
-"""CUDA and the cuDNN that is installed with it, from its header, else from its library's file name."""
+"""CUDA and cuDNN: of the system from headers and file names, of pip and conda from their packages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from glob import escape
 from typing import TYPE_CHECKING
 
-from tfup.machine.cuda import describe_toolkits, read_toolkits
+from tfup.machine.cuda import describe_toolkits, loader_folders, read_toolkits, real_folders
 from tfup.machine.fact import Fact, Facts, list_facts
+from tfup.machine.python import list_conda_environments, list_folders
+from tfup.machine.system import name_system
 from tfup.model import Cudnn
 
 if TYPE_CHECKING:
@@ -22,17 +24,62 @@ HEADERS = (
     "/include/*-linux-gnu/cudnn_version.h", "/include/*-linux-gnu/cudnn_version_v*.h",
     "/include/*-linux-gnu/cudnn_v*.h",
 )  # fmt: skip
-LIBRARIES = ("/lib64/libcudnn.so.*", "/lib/libcudnn.so.*", "/lib/*-linux-gnu/libcudnn.so.*")
+LIBRARIES = ("/lib64/libcudnn.so.*", "/lib/libcudnn.so.*", "/lib/*-linux-gnu/libcudnn.so.*", "/libcudnn.so.*")
+PIP_PACKAGES = (
+    "/lib/python*/*-packages/nvidia_cudnn*.dist-info",
+    "/Lib/site-packages/nvidia_cudnn*.dist-info",
+)
+CONDA_PACKAGE = "/conda-meta/cudnn-[0-9]*.json"
 
 
 def read_cuda(probe: Probe) -> Facts:
     """Read the toolkits, and the cuDNN in them, in the system's folders and in those that variables name."""
     toolkits = read_toolkits(probe)
     cuda = {str(toolkit.path): toolkit.version for toolkit in toolkits}
-    named = (probe.variable(name) for name in VARIABLES)
-    folders = sorted({*cuda, *filter(None, named), "/usr"})
+    named = filter(None, (probe.variable(name) for name in VARIABLES))
+    folders = sorted({*cuda, *named, *real_folders(probe, loader_folders(probe)), "/usr"})
     found = [read_cudnn(probe, folder, cuda.get(folder)) for folder in folders]
-    return describe_toolkits(probe, toolkits) | describe_cudnn([cudnn for cudnn in found if cudnn])
+    packages = [(cudnn, str(cudnn.path)) for cudnn in read_packages(probe)]
+    return describe_toolkits(probe, toolkits) | describe_cudnn([*filter(None, found), *packages])
+
+
+def read_packages(probe: Probe) -> list[Cudnn]:
+    """Return the cuDNN that pip and conda have put into the environments in use and the usual folders."""
+    conda = [escape(folder) for folder in (*list_conda_environments(probe), "/opt/conda")]
+    patterns = [prefix + CONDA_PACKAGE for prefix in conda]
+    patterns += [prefix + package for prefix in (*conda, *pip_prefixes(probe)) for package in PIP_PACKAGES]
+    paths = sorted({path for pattern in patterns for path in probe.glob(pattern)})
+    return [cudnn for path in paths if (cudnn := parse_package(path))]
+
+
+def pip_prefixes(probe: Probe) -> list[str]:
+    """Return, as patterns, the prefixes into which pip may have installed beside conda's."""
+    folders = list_folders(probe, name_system(probe))
+    active = probe.variable("VIRTUAL_ENV")
+    home, pyenv = escape(folders["home"]), escape(folders["pyenv"])
+    return [
+        *([escape(active)] if active else []),
+        f"{home}/.local",
+        "/usr",
+        "/usr/local",
+        f"{pyenv}/versions/*",
+    ]
+
+
+def parse_package(path: str) -> Cudnn | None:
+    """Return the cuDNN of a package, and the CUDA that it was made for, by the name of its file.
+
+    >>> parse_package("/usr/local/lib/python3.11/dist-packages/nvidia_cudnn_cu12-9.1.0.70.dist-info").cuda
+    '12'
+    >>> parse_package("/opt/conda/conda-meta/cudnn-7.6.5-cuda10.1_0.json").version
+    '7.6.5'
+    """
+    name = re.split(r"[/\\]", path)[-1]
+    pip = re.match(r"nvidia_cudnn(?:_cu(\d+))?-(\d+(?:\.\d+)*)\.dist-info$", name)
+    conda = re.match(r"cudnn-(\d+(?:\.\d+)*)-(?:.*?cuda(\d+(?:\.\d+)?))?", name)
+    if pip:
+        return Cudnn(pip[2], path, pip[1])
+    return Cudnn(conda[1], path, conda[2]) if conda else None
 
 
 def read_cudnn(probe: Probe, folder: str, cuda: str | None) -> tuple[Cudnn | None, str] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from msgspec import DecodeError, Struct, ValidationError, json
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from tfup.errors import Need, UnreadableFile
 from tfup.machine.probe import Answers, Recording
@@ -113,10 +113,12 @@ def list_versions(machine: Machine) -> Iterator[tuple[str, str | None]]:
 
 def check_version(path: str, place: str, version: str | None) -> None:
     """Refuse a version that cannot be compared."""
+    if version is None:
+        return
     try:
-        Version(version or "0")
-    except InvalidVersion:
-        refuse(path, Need(place, "a version such as 12.2", shorten(version or "")))
+        Version(version)
+    except ValueError:  # InvalidVersion is one, and so is a number of more digits than Python reads
+        refuse(path, Need(place, "a version such as 12.2", shorten(version) or "nothing"))
 
 
 # ---------------------------------------------------------------- what is said when it cannot be

@@ -217,6 +217,8 @@ def parse_information(text: str) -> str | None:
 
 def read_apple(probe: Probe) -> list[tuple[Gpu, str]]:
     """Return the graphics part of an Apple processor."""
-    if name_system(probe) != "macos" or name_architecture(str(probe.ask("machine_type"))) != "aarch64":
+    model = str(probe.ask("model"))
+    is_apples = name_architecture(str(probe.ask("machine_type"))) == "aarch64" or model.startswith("Apple")
+    if name_system(probe) != "macos" or not is_apples:  # Rosetta calls the machine x86_64, not the processor
         return []
-    return [(Gpu("apple", name=str(probe.ask("model"))), "the processor's name")]
+    return [(Gpu("apple", name=model), "the processor's name")]

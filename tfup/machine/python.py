@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from tfup.machine.fact import Fact, Facts, list_facts
 from tfup.machine.interpreters import Answer, is_interpreter
-from tfup.machine.system import name_architecture, name_system
+from tfup.machine.system import NARROW, name_architecture, name_system
 from tfup.machine.together import run_together
 from tfup.model import Interpreter
 
@@ -33,39 +33,50 @@ ASKED = "PATH and the usual folders, each asked"
 _SHIM = re.compile(r"[/\\](?:shims|WindowsApps)[/\\]", re.IGNORECASE)
 
 CONDA = ("anaconda3", "miniconda3", "miniforge3", "mambaforge", "micromamba")
+PYTHONS = "py[pt][hy]*"  # python and pypy, of any version
 
 PLACES = {
     "linux": (
-        "/usr/bin/py[pt][hy]*", "/usr/local/bin/py[pt][hy]*", "/usr/local/python*/bin/py[pt][hy]*",
-        "/opt/*/bin/py[pt][hy]*", "/opt/python/*/bin/py[pt][hy]*",
+        f"/usr/bin/{PYTHONS}", f"/usr/local/bin/{PYTHONS}", f"/usr/local/python*/bin/{PYTHONS}",
+        f"/opt/*/bin/{PYTHONS}", f"/opt/python/*/bin/{PYTHONS}", f"/opt/rh/*/*/usr/bin/{PYTHONS}",
         "/usr/libexec/platform-python",
-        "{home}/.local/bin/py[pt][hy]*", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
+        f"{{home}}/.local/bin/{PYTHONS}", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
         "{home}/.local/share/mise/installs/python/*/bin/python", "{home}/.asdf/installs/python/*/bin/python",
         *(f"{root}/{conda}{rest}" for root in ("{home}", "/opt") for conda in CONDA for rest in
           ("/bin/python", "/envs/*/bin/python")),
         "/opt/conda/bin/python", "/opt/conda/envs/*/bin/python",
     ),
     "macos": (
-        "/usr/bin/python3", "/usr/local/bin/py[pt][hy]*", "/opt/homebrew/bin/py[pt][hy]*",
+        "/usr/bin/python3", "/usr/bin/python2.7", f"/usr/local/bin/{PYTHONS}", f"/opt/homebrew/bin/{PYTHONS}",
         "/Library/Frameworks/Python.framework/Versions/*/bin/python3",
-        "{home}/.local/bin/py[pt][hy]*", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
-        *("{home}/" + conda + rest for conda in CONDA for rest in ("/bin/python", "/envs/*/bin/python")),
+        *(f"{brew}/opt/python@*/bin/python3.*" for brew in ("/usr/local", "/opt/homebrew")),
+        f"/opt/local/bin/{PYTHONS}",
+        f"{{home}}/.local/bin/{PYTHONS}", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
+        "{home}/.local/share/mise/installs/python/*/bin/python", "{home}/.asdf/installs/python/*/bin/python",
+        *(f"{root}/{conda}{rest}" for root in ("{home}", "{home}/opt", "/opt") for conda in CONDA for rest in
+          ("/bin/python", "/envs/*/bin/python")),
+        *(f"{brew}/Caskroom/{conda}/base{rest}" for brew in ("/usr/local", "/opt/homebrew")
+          for conda in ("miniconda", "miniforge") for rest in ("/bin/python", "/envs/*/bin/python")),
     ),
     "windows": (
-        r"C:\Python*\python.exe", r"{programs}\Python*\python.exe", r"{local}\Programs\Python\*\python.exe",
-        r"{pyenv}\versions\*\python.exe", r"{uv}\*\python.exe",
-        *("{home}\\" + conda + rest for conda in CONDA for rest in (r"\python.exe", r"\envs\*\python.exe")),
+        r"C:\Python*\python.exe", r"{programs}\Python*\python.exe", r"{programs32}\Python*\python.exe",
+        r"{local}\Programs\Python\*\python.exe", r"{local}\Python\*\python.exe",
+        r"{pyenv}\versions\*\python.exe", r"{uv}\*\python.exe", r"{home}\scoop\apps\python*\*\python.exe",
+        *(f"{root}\\{conda}{rest}" for root in ("{home}", "{local}", r"C:\ProgramData", "C:")
+          for conda in CONDA for rest in (r"\python.exe", r"\envs\*\python.exe")),
     ),
 }  # fmt: skip
 
 MANAGERS = (
     ("uv", r"[/\\]uv[/\\]python[/\\]"),
     ("pyenv", r"[/\\]\.pyenv[/\\]|[/\\]pyenv-win[/\\]"),
-    ("homebrew", r"/Cellar/|/homebrew/|/linuxbrew/"),
+    ("homebrew", r"/Cellar/|/homebrew/|/linuxbrew/|/usr/local/opt/python@"),
+    ("macports", r"^/opt/local/"),
     ("mise", r"/mise/installs/"),
     ("asdf", r"/\.asdf/"),
-    ("python.org", r"/Library/Frameworks/Python\.framework/|\\Programs\\Python\\"),
-    ("system", r"^/usr/bin/|^/bin/|^/usr/libexec/|^/Library/Developer/|^/Applications/Xcode"),
+    ("scoop", r"\\scoop\\apps\\"),
+    ("python.org", r"^/Library/Frameworks/Python\.framework/|\\Programs\\Python\\|\\Python\\pythoncore-"),
+    ("system", r"^/usr/bin/|^/bin/|^/usr/libexec/|^/System/|^/Library/Developer/|^/Applications/Xcode"),
 )
 """Who takes care of an interpreter, by its path; the first that fits."""
 
@@ -73,11 +84,27 @@ MANAGERS = (
 def read_pythons(probe: Probe) -> Facts:
     """Find the interpreters, the newest first."""
     answers = interview_all(probe, find_candidates(probe))
-    found = {answer.executable: describe(answer, probe) for answer in answers.values() if answer}
+    private = f"{probe.ask('cache')}"
+    found = {
+        answer.executable: describe(answer, probe)
+        for answer in answers.values()
+        if answer and not is_inside(answer.executable, private)
+    }
     no_answer = Fact(None, "it gave no answer")
     silent = {f"pythons[{path}]": no_answer for path, answer in answers.items() if not answer}
     items = [(python, ASKED) for python in sorted(found.values(), key=_rank)]
     return list_facts("pythons", items, ASKED) | silent
+
+
+def is_inside(path: str, folder: str) -> bool:
+    r"""Tell whether a path lies in a folder: an interpreter in our cache goes with `tfup clean`.
+
+    >>> is_inside("/home/user/.cache/tfup/python/bin/python3", "/home/user/.cache/tfup")
+    True
+    >>> is_inside("/usr/bin/python3", "None"), is_inside(r"C:\tfup2\python.exe", r"C:\tfup")
+    (False, False)
+    """
+    return path.startswith((f"{folder}/", f"{folder}\\"))
 
 
 def _rank(python: Interpreter) -> tuple[tuple[int, ...], str]:
@@ -98,9 +125,10 @@ def find_candidates(probe: Probe) -> list[str]:
 
 def _list_paths(probe: Probe) -> Iterable[str]:
     own = probe.ask("own_interpreter")
-    on_path = probe.ask("interpreters_on_path")
     yield from [str(own)] if own else []
-    yield from on_path if isinstance(on_path, list) else []
+    for question in ("interpreters_on_path", "registered_interpreters"):
+        paths = probe.ask(question)
+        yield from paths if isinstance(paths, list) else []
     for pattern in list_patterns(probe):
         yield from probe.glob(pattern)
 
@@ -127,6 +155,7 @@ def list_folders(probe: Probe, system: str) -> dict[str, str]:
         "uv": probe.variable("UV_PYTHON_INSTALL_DIR") or uv,
         "local": probe.variable("LOCALAPPDATA") or rf"{home}\AppData\Local",
         "programs": probe.variable("PROGRAMFILES") or r"C:\Program Files",
+        "programs32": probe.variable("PROGRAMFILES(X86)") or r"C:\Program Files (x86)",
     }
 
 
@@ -139,7 +168,7 @@ def list_conda_environments(probe: Probe) -> list[str]:
 
 def _is_stub(probe: Probe, path: str) -> bool:
     """Tell whether macOS would open a dialog instead: its /usr/bin/python3 needs the developer tools."""
-    is_apples = name_system(probe) == "macos" and path.startswith("/usr/bin/")
+    is_apples = name_system(probe) == "macos" and path.startswith("/usr/bin/python3")
     return is_apples and probe.run("/usr/bin/xcode-select", "-p") is None
 
 
@@ -209,9 +238,8 @@ def name_process(machine: str, bits: int) -> str:
     ('i686', 'x86_64', 'i686')
     """
     machine = "x86" if machine == "win32" else machine.removeprefix("win-")
-    narrow = {"x86_64": "i686", "aarch64": "armv7l"} if bits == 32 else {}  # noqa: PLR2004 (a width, not magic)
     name = name_architecture(machine)
-    return narrow.get(name, name)
+    return NARROW.get(name, name) if bits == 32 else name  # noqa: PLR2004 (a width, not magic)
 
 
 def name_manager(answer: Answer, probe: Probe) -> str | None:

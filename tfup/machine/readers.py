@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tfup.folders import cache_folder
 from tfup.machine import interpreters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tfup.machine.probe import Json, Live
 
@@ -192,12 +194,53 @@ def read_shebang(_: Live, path: str) -> str | None:
     return start.decode("utf-8", "replace") if start.startswith(b"#!") else None
 
 
+def list_registered(_: Live) -> list[str]:
+    """Return the interpreters that Windows' registry knows, as the `py` launcher reads it (PEP 514)."""
+    import winreg
+
+    roots = [getattr(winreg, name) for name in ("HKEY_CURRENT_USER", "HKEY_LOCAL_MACHINE")]
+    wide, narrow = (getattr(winreg, f"KEY_WOW64_{width}KEY") for width in (64, 32))
+    found = {path for root in roots for view in (wide, narrow) for path in registered_in(winreg, root, view)}
+    return sorted(found)
+
+
+def registered_in(winreg: Any, root: int, view: int) -> Iterator[str]:  # noqa: ANN401 (the module is on Windows only)
+    """Yield the interpreters below one root, in one of its two views."""
+    access = winreg.KEY_READ | view
+    for company in subkeys(winreg, root, r"Software\Python", access):
+        for tag in subkeys(winreg, root, rf"Software\Python\{company}", access):
+            place = rf"Software\Python\{company}\{tag}\InstallPath"
+            with suppress(OSError), winreg.OpenKey(root, place, 0, access) as key:
+                yield winreg.QueryValue(key, None).rstrip("\\") + r"\python.exe"
+
+
+def subkeys(winreg: Any, root: int, place: str, access: int) -> list[str]:  # noqa: ANN401 (as above)
+    """Return the names of the keys below one."""
+    try:
+        with winreg.OpenKey(root, place, 0, access) as key:
+            return [winreg.EnumKey(key, number) for number in range(winreg.QueryInfoKey(key)[0])]
+    except OSError:
+        return []
+
+
+def read_cache(live: Live) -> str:
+    """Return our own cache folder, with links followed: interpreters are known by their real paths."""
+    return os.path.realpath(cache_folder(live.environ))
+
+
+def read_bits(_: Live) -> int:
+    """Return the width of our own interpreter."""
+    return 64 if sys.maxsize > 2**32 else 32
+
+
 def read_own_interpreter(_: Live) -> str:
     """Return the interpreter that runs us."""
     return sys.executable
 
 
 READERS: dict[str, Callable[..., Json | None]] = {
+    "bits": read_bits,
+    "cache": read_cache,
     "cores": read_cores,
     "disk_free": read_disk,
     "features": read_features,
@@ -215,6 +258,7 @@ READERS: dict[str, Callable[..., Json | None]] = {
     "programs": find_programs,
     "python": interpreters.interview,
     "real_path": read_real_path,
+    "registered_interpreters": list_registered,
     "release": read_release,
     "settings": list_settings,
     "shebang": read_shebang,

@@ -41,13 +41,30 @@ def read_system(probe: Probe) -> Facts:
     """Read everything that is said under "system", and the container."""
     system = name_system(probe)
     facts = SYSTEMS.get(system, read_other)(probe)
-    return facts | {"system.os": Fact(system, "sys.platform"), "system.arch": read_architecture(probe)}
+    rosetta = facts.get("system.rosetta", Fact(None, "")).value
+    arch = Fact("aarch64", "sysctl.proc_translated") if rosetta else read_architecture(probe)
+    return facts | {"system.os": Fact(system, "sys.platform"), "system.arch": arch}
 
 
 def read_architecture(probe: Probe) -> Fact:
-    """Read the processor's family."""
+    """Read the processor's family, as the programs here see it."""
     machine = probe.ask("machine_type")
-    return Fact(name_architecture(str(machine)), "uname") if machine else Fact(None, "uname does not say")
+    if not machine:
+        return Fact(None, "uname does not say")
+    name = name_architecture(str(machine))
+    if is_narrow(probe, name):
+        return Fact(NARROW[name], f"uname says {machine}, but only programs of 32 bits run here")
+    return Fact(name, "uname")
+
+
+NARROW = {"x86_64": "i686", "aarch64": "armv7l"}
+LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
+
+
+def is_narrow(probe: Probe, machine: str) -> bool:
+    """Tell whether a kernel of 64 bits carries a Linux of 32, as on many a Raspberry Pi."""
+    of_32 = name_system(probe) == "linux" and probe.ask("bits") == 32  # noqa: PLR2004 (a width, not magic)
+    return of_32 and machine in LOADERS and not probe.glob(LOADERS[machine])
 
 
 # ---------------------------------------------------------------- Linux

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -57,20 +58,21 @@ def install(
     `log` is the file that keeps what uv said, `live` shows its bars, `say` takes a line for the person.
     """
     plan = read_plan(project)
-    return MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live), say)
+    return MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live, say), say)
 
 
-def resolve(
+def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
     choice: Choice,
     requirements: Sequence[str],
     constraints: Sequence[str],
     sdists: Sequence[str],
     *,
     offline: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> tuple[uv.Resolved, ...]:
     """Return what requirements come to beside a build, on its Python and its oldest system."""
     target = uv.Target(choice.python, choice.platform, choice.glibc, choice.macos)
-    return uv.resolve(requirements, target, uv.Mode(offline), constraints=constraints, sdists=sdists)
+    return uv.resolve(requirements, target, uv.Mode(offline, say=say), constraints=constraints, sdists=sdists)
 
 
 def find(folder: Path) -> Environment:
@@ -87,8 +89,9 @@ def find(folder: Path) -> Environment:
 def new_log(folder: Path) -> Path:
     """Return the file for the log of this run, and remove all but the last few."""
     logs = folder / ".tfup" / "logs"
-    for old in sorted(logs.glob("*.txt"))[: -KEPT_LOGS + 1]:
-        old.unlink(missing_ok=True)
+    with suppress(OSError):  # logs are a service: nothing fails for want of one
+        for old in sorted(logs.glob("*.txt"))[: -KEPT_LOGS + 1]:
+            old.unlink(missing_ok=True)
     return logs / f"{time.strftime('%Y%m%d-%H%M%S')}.txt"
 
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable, WrongFile
+from tfup import tables
+from tfup.errors import (
+    IndexUnreachable,
+    InstallFailed,
+    LacksWheels,
+    Need,
+    TfupError,
+    UnknownProject,
+    Unresolvable,
+    WrongFile,
+)
 from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
@@ -29,12 +40,17 @@ NO_ANSWER = (
     ),
     (r"error sending request|tcp connect error|client error", "no connection"),
 )
+NOT_ALLOWED = (
+    r"(`(?P<place>[^`\n]+)`:? ?)?[^`\n]*(?P<why>Permission denied|Read-only file system)"
+    r'([^`\n]* at path "(?P<path>[^"\n]+)")?'
+)
 LONGEST = 12  # lines of uv's own explanation; a contradiction between hundreds of releases takes pages
+WIDEST = 2000  # characters of a line; 100 kB would keep the expressions below busy for minutes
 
 
 def explain(text: str, log: str | None = None) -> TfupError:
     """Return the error for what uv wrote before it failed; `log` is where all of it is kept."""
-    text = hide_credentials(text)
+    text = hide_credentials("\n".join(line[:WIDEST] for line in text.splitlines()))
     unbroken = re.sub(r"\n {5,}", " ", text)  # on a terminal uv breaks its lines, anywhere
     for pattern, tell in KINDS:
         if found := re.search(pattern, unbroken):
@@ -46,15 +62,17 @@ def explain(text: str, log: str | None = None) -> TfupError:
     return error
 
 
-def disk_is_full(_text: str, _found: re.Match[str]) -> TfupError:
-    """Return the error for a disk without space."""
-    need = Need("disk", "free space for the packages and uv's cache", "a full disk")
+def disk_is_full(text: str, _found: re.Match[str]) -> TfupError:
+    """Return the error for a disk without space, with the place that uv could not write."""
+    place = re.search(r"`(/[^`\n]+)`: (?:No space|Disk quota)|(?:28|122)\) at path \"(/[^\"\n]+)", text)
+    found = f"a full disk at {place[1] or place[2]}" if place else "a full disk"
+    need = Need("disk", "free space for the packages and uv's cache", found)
     return InstallFailed("The disk is full.", (need,), "tfup clean")
 
 
 def not_allowed(_text: str, found: re.Match[str]) -> TfupError:
     """Return the error for a folder that may not be written."""
-    place = found["place"] or "A folder that uv needs"
+    place = found["place"] or found["path"] or "A folder that uv needs"
     need = Need("folder", "leave to write", found["why"])
     return InstallFailed(f"{place} may not be written.", (need,), "ls -ld . .venv")
 
@@ -93,6 +111,16 @@ def no_build(_text: str, found: re.Match[str]) -> TfupError:
     return InstallFailed(f"{found['file']} could not be built.", (need,), "tfup versions")
 
 
+def no_project(name: str) -> TfupError:
+    """Return the error for a name that the index does not know, with the names nearest to it that we know."""
+    known = {*tables.projects(), "keras", *(pin.partition("==")[0] for pin in tables.files())}
+    near = get_close_matches(name.lower(), sorted(known), n=3)
+    need = Need("project", "a name that the package index knows", name)
+    hint = f"tfup plan {near[0]}" if near else "tfup plan tensorflow"
+    meant = f"; did you mean {' or '.join(near)}?" if near else "."
+    return UnknownProject(f"The package index knows no project named {name}{meant}", (need,), hint)
+
+
 def contradiction(text: str, found: re.Match[str]) -> TfupError:
     """Return the error for requirements that nothing satisfies, with uv's explanation cut to a screen.
 
@@ -102,9 +130,11 @@ def contradiction(text: str, found: re.Match[str]) -> TfupError:
     if refused and (error := no_answer(text)):
         return error
     if unknown := re.search(r"Because (\S+) was not found in the package registry and you require", text):
-        need = Need(unknown[1], "a project of the package index", "no project of that name")
-        return Unresolvable(f"The package index knows no {unknown[1]}.", (need,), "tfup install NAME")
+        return no_project(unknown[1])
     need = Need("packages", "versions that go together", shortened(text[found.end() :]))
+    if lacking := re.findall(r"^hint: Wheels are required for `([\w.-]+)`", text, re.MULTILINE):
+        sentence = f"There is no wheel of {', '.join(lacking)} for this Python and system."
+        return LacksWheels(sentence, (need,), "tfup versions", names=tuple(lacking))
     return Unresolvable("The packages asked for do not go together.", (need,), "tfup versions")
 
 
@@ -136,6 +166,8 @@ def remedy(why: str) -> str:
     >>> remedy("a certificate that is not trusted (UnknownIssuer)")
     'SSL_CERT_FILE=/path/to/authority.pem tfup install'
     """
+    if "Expired" in why or "NotValidYet" in why:
+        return "date"  # a clock that is wrong makes every certificate so
     if "certificate" in why:
         return "SSL_CERT_FILE=/path/to/authority.pem tfup install"
     if "--offline" in why:
@@ -164,7 +196,7 @@ def shortened(text: str) -> str:
 KINDS: tuple[tuple[str, Callable[[str, re.Match[str]], TfupError]], ...] = (
     (r"No space left on device|os error 28\b|Disk quota exceeded", disk_is_full),
     (r"Failed to initialize cache at `(?P<place>[^`]+)`\s*(cause:)?(?P<why>.*)", unusable_cache),
-    (r"(`(?P<place>[^`\n]+)`:? ?)?[^`\n]*(?P<why>Permission denied|Read-only file system)", not_allowed),
+    (NOT_ALLOWED, not_allowed),
     (r"does not support `-I` flag", too_old),
     (r"Hash mismatch for `(?P<file>[^`]+)`", other_hash),
     (r"Failed to (?:build|download and build) `(?P<file>[^`]+)`", no_build),

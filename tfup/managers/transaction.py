@@ -14,6 +14,7 @@ they are moved as they are, be they a link, a file or a stranger's folder.
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -38,6 +39,8 @@ FILES = (
     *("requirements.tfup.txt", "pylock.tfup.toml", "environment.tfup.yml", PLAN),
 )
 """What tfup writes in a project; files of other names are the person's, and never touched."""
+HALVES = (".*.part", ".draft")
+"""How the names of files end that are being written, after a dot and their own name."""
 REASONS = {
     errno.EACCES: "a folder that you may not write",
     errno.EPERM: "a folder that you may not write",
@@ -49,6 +52,7 @@ REASONS = {
     errno.ENAMETOOLONG: "a name that is too long",
     errno.ELOOP: "links that lead in a circle",
 }
+PATIENCE = 1800.0  # seconds to wait for another run, whose checks may take half of that
 OPEN, UNDO, COMMITTED = "open", "undo", "committed"
 
 
@@ -103,9 +107,10 @@ class Manifest(NamedTuple):
 
 
 @contextmanager
-def transaction(folder: Path, *, say: Say | None = None, patience: float = 600.0) -> Iterator[Store]:
+def transaction(folder: Path, *, say: Say | None = None, patience: float = PATIENCE) -> Iterator[Store]:
     """Keep what is in a project until the block ends well, and put it back if it does not.
 
+    A block that calls `commit` itself is done then, and what it does after that is not taken back.
     Makes the folder; says it when another run is at work there, and waits at most `patience` seconds for it.
     Raises UnusableFolder, FolderBusy, and InstallFailed for a disk that fails in the block.
     """
@@ -116,13 +121,20 @@ def transaction(folder: Path, *, say: Say | None = None, patience: float = 600.0
         begin(store, OPEN)
         try:
             yield store
-            commit(store)
-        except OSError as error:
+            if is_open(store):
+                commit(store)
+        except BaseException as error:
+            if not is_open(store):
+                raise
             take_back(store)
-            raise failed(error) from error
-        except BaseException:
-            take_back(store)
+            if isinstance(error, OSError):
+                raise failed(error) from error
             raise
+
+
+def is_open(store: Store) -> bool:
+    """Tell whether a transaction has begun that is neither committed nor taken back."""
+    return store.journal.exists()
 
 
 def set_aside(folder: Path) -> None:
@@ -135,7 +147,7 @@ def set_aside(folder: Path) -> None:
         store.environment.rename(kept)
 
 
-def undo(folder: Path, *, say: Say | None = None, patience: float = 600.0) -> Manifest:
+def undo(folder: Path, *, say: Say | None = None, patience: float = PATIENCE) -> Manifest:
     """Bring the previous generation back and return it; what is there now becomes the previous one.
 
     Raises NothingToUndo, UnusableFolder or FolderBusy.
@@ -152,8 +164,21 @@ def undo(folder: Path, *, say: Say | None = None, patience: float = 600.0) -> Ma
         return swap(store)
 
 
+def recover(folder: Path, *, say: Say | None = None, patience: float = PATIENCE) -> None:
+    """Put in order what a killed run left, before anything of it is read; a run at work is waited for.
+
+    Raises UnusableFolder or FolderBusy.
+    """
+    store = Store(folder.absolute())
+    if is_open(store):
+        with locked(store, say, patience):
+            repair(store)
+
+
 def repair(store: Store) -> None:
     """Complete or take back what a killed run left; only for the holder of the lock."""
+    if store.journal.exists():
+        sweep(store)
     phase = read_json(store.journal).get("phase")
     held = (store.draft / "generation.json").exists()
     if phase == COMMITTED:
@@ -173,6 +198,7 @@ def repair(store: Store) -> None:
 def prepare(store: Store) -> None:
     """Make the folder and our corner in it, or raise UnusableFolder."""
     try:
+        os.fsencode(store.folder).decode()  # uv, Pipfile and lock speak UTF-8
         store.trash.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise unusable(store, error) from error
@@ -255,11 +281,20 @@ def swap(store: Store) -> Manifest:
 def put_files(store: Store, manifest: Manifest, source: Path) -> None:
     """Move the files of a generation into place, and remove those that it did not have."""
     for name in FILES:
-        place = (store.folder / name).resolve()  # formats writes what a link points to, and leaves the link
+        place = Path(os.path.realpath(store.folder / name))  # formats writes through links, and leaves them
         if held(source, name).exists():
             shutil.move(held(source, name), place)
         elif name not in manifest.files and place.is_file():
             place.unlink()
+
+
+def sweep(store: Store) -> None:
+    """Remove what a killed run left of a file that it was writing, as formats and uv.write_pylock do."""
+    for name in FILES:
+        place = Path(os.path.realpath(store.folder / name))
+        for half in HALVES:
+            for path in place.parent.glob(f".{glob.escape(place.name)}{half}"):
+                path.unlink(missing_ok=True)
 
 
 def is_unchanged(store: Store) -> bool:
@@ -378,6 +413,8 @@ def read_manifest(generation: Path) -> Manifest:
 def unusable(store: Store, error: OSError | ValueError) -> UnusableFolder:
     """Return the error for a folder that cannot hold a project."""
     why = (isinstance(error, OSError) and REASONS.get(error.errno or 0)) or str(error)
+    if isinstance(error, UnicodeError):
+        why = "a name that is no UTF-8"
     need = Need("folder", "one that may be written", why)
     return UnusableFolder(
         f"{store.folder} cannot hold a project.", (need,), "tfup install --project ~/tensorflow"
@@ -390,7 +427,8 @@ def failed(error: OSError) -> InstallFailed:
     need = Need(
         "disk", "to take the files of the project", f"{why}: {error.filename}" if error.filename else why
     )
-    return InstallFailed("A file of the project could not be written; all is as it was.", (need,), "df -h")
+    hint = "ls -la" if error.errno in {errno.EACCES, errno.EPERM} else "df -h"
+    return InstallFailed("A file of the project could not be written; all is as it was.", (need,), hint)
 
 
 def nothing(store: Store) -> NothingToUndo:

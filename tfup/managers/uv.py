@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -14,7 +17,16 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tfup.errors import IndexUnreachable, InstallFailed, Need, TfupError, Unresolvable, WrongFile
+from tfup import tables
+from tfup.errors import (
+    IndexUnreachable,
+    InstallFailed,
+    Need,
+    TfupError,
+    UnknownProject,
+    Unresolvable,
+    WrongFile,
+)
 from tfup.managers import terminal
 from tfup.managers.failures import explain
 from tfup.managers.settings import uv_environment
@@ -22,11 +34,14 @@ from tfup.model import Wheel
 from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 NEUTRAL = Path(os.sep)  # not in a project of the person's: uv would obey the settings in its pyproject.toml
 FURTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
+BUILDERS = tables.DATA / "builders.txt"  # setuptools and wheel, for each Python
 MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minors of glibc 2 that uv (0.13) knows
+LONGEST_RESOLUTION = 1800.0  # seconds; uv gives up an answer after 30 s, but not one that comes by drops
 PLATFORMS = {
     "macos_x86_64": "x86_64-apple-darwin",
     "macos_arm64": "aarch64-apple-darwin",
@@ -40,6 +55,9 @@ class Mode(NamedTuple):
     offline: bool = False
     log: Path | None = None
     live: bool = False
+    say: Callable[[str], None] | None = None
+    """Hears once in `patience` seconds that uv is still at work, where no bars tell it."""
+    patience: float = 60.0
 
     @property
     def network(self) -> list[str]:
@@ -89,12 +107,14 @@ def sync(python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequenc
 
     `wheels` are the packages that must come as wheels: building one runs a stranger's code.
     """
-    options = [*only("--only-binary", wheels), *link_mode(Path(python)), str(requirements)]
+    built = set(PIN.findall(requirements.read_text(encoding="utf-8"))).difference(wheels)
+    options = [*builders(built), *only("--only-binary", wheels), *link_mode(Path(python)), str(requirements)]
     command = ("pip", "sync", "--python", python, "--require-hashes", *options)
     if mode.offline or not is_in_cache(command, mode):
         try:
             fetch_pins(command, mode)
-        except Unresolvable as error:  # exact pins cannot contradict each other: the index lacks one
+        except (UnknownProject, Unresolvable) as error:
+            # Exact pins cannot contradict each other: the index lacks one.
             sentence = "The package index does not have what was pinned."
             raise IndexUnreachable(sentence, error.needs, "tfup plan", log=error.log) from error
 
@@ -143,6 +163,7 @@ def resolve(  # noqa: PLR0913 - what uv can be told about a resolution, each wor
             *listed("--constraints", constraints, Path(folder, "constraints.txt")),
             *listed("--overrides", overrides, Path(folder, "overrides.txt")),
             *("--only-binary", ":all:", *only("--no-binary", sdists)),
+            *builders(sdists),
             *["--no-deps"] * no_deps,
         ]
         resolved = compiled(requirements, target, mode, options)
@@ -154,7 +175,8 @@ def with_wheels(
 ) -> tuple[Resolved, ...]:
     """Return the packages with the wheels that uv passed over where it was allowed to build."""
     pins = [f"{package.name}=={package.version}" for package in resolved if package.name in sdists]
-    known = {package.name: package for package in compiled(pins, target, mode, ["--no-deps"])} if pins else {}
+    options = ["--no-deps", *builders(sdists)]
+    known = {package.name: package for package in compiled(pins, target, mode, options)} if pins else {}
     return tuple(known.get(package.name, package) for package in resolved)
 
 
@@ -180,9 +202,8 @@ def compiled(
     flags = [*pylock_options(sys.executable, mode), *system, *options]
     oldest = {"MACOSX_DEPLOYMENT_TARGET": target.macos} if target.macos else {}
     quiet = mode._replace(live=False)
-    return parse_pylock(
-        run("pip", "compile", *flags, "-", mode=quiet, text="\n".join(requirements), variables=oldest)
-    )
+    text, command = "\n".join(requirements), ("pip", "compile", *flags, "-")
+    return parse_pylock(run(*command, mode=quiet, text=text, variables=oldest, timeout=LONGEST_RESOLUTION))
 
 
 def write_pylock(python: str, requirements: Path, output: Path, mode: Mode = PLAIN) -> None:
@@ -228,6 +249,15 @@ def pylock_options(python: str, mode: Mode) -> list[str]:
     """Return the options that make `uv pip compile` write a pylock.toml to stdout."""
     options = ["--format", "pylock.toml", "--generate-hashes", "--no-header", "--quiet", "--python", python]
     return [*options, *mode.network]
+
+
+def builders(built: Collection[str]) -> list[str]:
+    """Return the option that pins the tools which build sdists, each with its hashes.
+
+    A stranger's sdist, which the person wished for, is built with what it names itself.
+    """
+    ours = {row.name for row in tables.load("sdists.json", tables.SdistRow)}
+    return ["--build-constraints", str(BUILDERS)] if built and ours.issuperset(built) else []
 
 
 def parse_pylock(text: str) -> tuple[Resolved, ...]:
@@ -306,7 +336,7 @@ def link_mode(folder: Path) -> list[str]:
 
     uv's own choice, links, is kept elsewhere, and what the person set always.
     """
-    cached = uv_cache()
+    cached = Path(*own_cache().values()) if own_cache() else uv_cache()
     if os.environ.get("UV_LINK_MODE") or cached is None or device(cached) == device(folder):
         return []
     return ["--link-mode", "copy"]
@@ -316,6 +346,29 @@ def uv_cache() -> Path | None:
     """Return uv's cache folder, or None where only uv knows it."""
     known = {"UV_CACHE_DIR": "", "XDG_CACHE_HOME": "uv", "HOME": ".cache/uv", "LOCALAPPDATA": "uv/cache"}
     return next((Path(os.environ[name], rest) for name, rest in known.items() if os.environ.get(name)), None)
+
+
+@cache
+def own_cache() -> dict[str, str]:
+    """Return the variable that names a cache in the temporary folder, for people whose home takes none.
+
+    Such as a service, or a container that runs as any user. A cache that somebody named is theirs to mend.
+    """
+    if any(os.environ.get(name) for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME", "UV_CONFIG_FILE")):
+        return {}
+    cached = uv_cache()
+    if cached is None or may_be_written(cached):
+        return {}
+    from tfup.folders import private_folder
+
+    own = private_folder()
+    return {"UV_CACHE_DIR": str(own / "uv")} if own else {}
+
+
+def may_be_written(folder: Path) -> bool:
+    """Tell whether a folder takes files, or can be made."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def device(path: Path) -> int:
@@ -346,15 +399,35 @@ def run(
     Raises the TfupError that explains a failure. What uv wrote is kept in the log, without credentials.
     """
     command = [find_uv(), *map(str, arguments)]
-    further = dict(variables or {})
+    further = own_cache() | dict(variables or {})
     if mode.live:
         code, said, complaints = terminal.execute(command, uv_environment(os.environ) | further, timeout)
     else:
-        code, said, complaints = execute(command, text, timeout, quiet_environment() | further)
+        with announced(mode):
+            code, said, complaints = execute(command, text, timeout, quiet_environment() | further)
     note(mode.log, command, complaints)
     if code != 0:
         raise explain(complaints, str(mode.log) if mode.log else None)
     return said
+
+
+@contextmanager
+def announced(mode: Mode) -> Iterator[None]:
+    """Say now and then that uv is still at work: an index that sends a byte a second can keep it for ever."""
+    over = threading.Event()
+
+    def tell() -> None:
+        start = time.monotonic()
+        while mode.say and not over.wait(mode.patience):
+            mode.say(f"uv is still at work after {time.monotonic() - start:.0f} s; Ctrl-C puts all back")
+
+    thread = threading.Thread(target=tell, name="announcer")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def execute(
@@ -392,7 +465,7 @@ def note(log: Path | None, command: Sequence[str], text: str) -> None:
         return
     with suppress(OSError):  # on a full disk the cause is told without the log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as stream:
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(hide_credentials(f"$ {shlex.join(command)}\n{text}\n"))
 
 

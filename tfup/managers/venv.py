@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import subprocess
 import time
 from pathlib import Path
@@ -18,11 +17,10 @@ from tfup.managers.transaction import read_json, set_aside
 from tfup.model import Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tfup.model import Choice, Plan, Project
 
-PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 
 
 def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> Environment:
@@ -35,7 +33,7 @@ def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], No
     asked = wanted(project, choice_of(plan))
     made = not is_as_asked(folder, asked)
     if made:
-        make(project, choice_of(plan), mode, say)
+        make(project, plan, mode, say)
         stamp(folder, asked)
     return Environment(str(folder), uv.interpreter(folder), plan.manager, made, time.monotonic() - started)
 
@@ -45,12 +43,13 @@ def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001
     return (f". {quoted(Path(project.folder, '.venv', 'bin', 'activate'))}", "python")
 
 
-def make(project: Project, choice: Choice, mode: uv.Mode, say: Callable[[str], None]) -> None:
+def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> None:
     """Make the environment anew; the interpreter is fetched before the old one is moved aside."""
+    choice = choice_of(plan)
     base = choice.python_path if choice.python_from == "found" else None
     base = base or uv.obtain(choice.python, mode)
     requirements = Path(project.requirements)
-    wheels = those_with_wheels(requirements.read_text(encoding="utf-8"))
+    wheels = those_with_wheels(requirements.read_text(encoding="utf-8"), plan.built)
     set_aside(Path(project.folder))
     engine = legacy if legacy.is_legacy(choice.python) else uv
     python = engine.make_venv(base, Path(project.folder, ".venv"), mode)
@@ -68,10 +67,10 @@ def renew_pylock(python: str, project: Project, mode: uv.Mode, say: Callable[[st
         say(f"{pylock.name} was left out: it needs addresses and hashes that uv could not get.")
 
 
-def those_with_wheels(requirements: str) -> list[str]:
-    """Return the pins that must come as wheels: all but those that the table knows to lack one."""
-    lacking = {row.name for row in tables.load("sdists.json", tables.SdistRow)}
-    return [name for name in PIN.findall(requirements) if name not in lacking]
+def those_with_wheels(requirements: str, built: Collection[str] = ()) -> list[str]:
+    """Return the pins that must come as wheels: all but those that the table or the plan know to lack one."""
+    lacking = {row.name for row in tables.load("sdists.json", tables.SdistRow)}.union(built)
+    return [name for name in uv.PIN.findall(requirements) if name not in lacking]
 
 
 def choice_of(plan: Plan) -> Choice:

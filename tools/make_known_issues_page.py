@@ -1,0 +1,78 @@
+"""Make docs/known-issues.md from the catalogue: a section with an anchor for each known issue.
+
+Usage: python -m tools.make_known_issues_page [--check]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from tfup.doctor.catalogue import PAGE, Affected, KnownIssue, issues
+from tfup.doctor.facts import Facts
+from tfup.doctor.words import Words, fill
+
+FILE = Path(__file__).parents[1] / PAGE
+THREAD = re.compile(r"(?P<project>[\w.-]+/[\w.-]+)#(?P<number>\d+)")
+HEAD = """\
+# Known issues
+
+What people ran into with TensorFlow and Keras, why, and what repairs it.
+`tfup explain` finds the cause in a log, `tfup doctor` in an environment; both point here.
+This page is made from `tfup/data/known_issues.json` by `python -m tools.make_known_issues_page`.
+Change the table, not the page.
+
+Where a remedy says MINOR or VERSION, put the release of your TensorFlow: 2.15, or 2.15.1.
+"""
+
+
+def main() -> int:
+    """Write the page, or with --check say whether it is up to date."""
+    if "--check" in sys.argv:
+        return 0 if FILE.is_file() and page() == FILE.read_text(encoding="utf-8") else 1
+    FILE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    contents = "".join(f"- [{issue.title}](#{issue.id})\n" for issue in issues())
+    return "\n".join([HEAD, contents, *map(section, issues())])
+
+
+def section(issue: KnownIssue) -> str:
+    """Return the section of one issue."""
+    remedies = fill(issue.remedy, Facts(), Words(None, "python", "python -m pip")).split("\n")
+    parts = [f'<a id="{issue.id}"></a>', "", f"## {issue.title}", "", issue.cause, ""]
+    parts += [f"- {remedy}" for remedy in remedies]
+    parts += ["", f"Affected: {affected(issue.affected)}."]
+    if not issue.text_alone_decides:
+        parts.append("The message alone does not decide: machine and environment do.")
+    parts += [f"Sources: {'; '.join(map(link, issue.sources))}.", ""]
+    return "\n".join(parts)
+
+
+def affected(where: Affected) -> str:
+    """Return where an issue can occur, in words.
+
+    >>> affected(Affected(tensorflow="<2.18", os=("linux",)))
+    'TensorFlow `<2.18`, on linux'
+    """
+    named = (("TensorFlow", where.tensorflow), ("Keras", where.keras), ("Python", where.python))
+    parts = [f"{name} `{range_}`" for name, range_ in named if range_]
+    parts += [f"on {', '.join(names)}" for names in (where.os, where.arch) if names]
+    return ", ".join([*parts, *filter(None, [where.note])]) or "any"
+
+
+def link(source: str) -> str:
+    """Return a source, as a link where it is a public thread.
+
+    >>> link("keras-team/keras#1")
+    '[keras-team/keras#1](https://github.com/keras-team/keras/issues/1)'
+    """
+    return THREAD.sub(r"[\g<0>](https://github.com/\g<project>/issues/\g<number>)", source)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

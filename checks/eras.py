@@ -67,12 +67,17 @@ def kerases():
     found = [(name, keras) for name, keras in (("keras", alone), ("tf.keras", inside)) if keras]
     if not found:
         raise reporting.Skip(NO_KERAS)
-    return [("{} {}".format(name, keras.__version__), keras) for name, keras in found]
+    return [("{} {}".format(name, version(keras)), keras) for name, keras in found]
+
+
+def version(keras):
+    """Return the version of a Keras, which may be one like 2.2.4-tf; tf.keras of 1.8 does not say its own."""
+    return getattr(keras, "__version__", "2.1-tf")
 
 
 def major(keras):
-    """Return the first number of the version of a Keras, which may be one like 2.2.4-tf."""
-    return int(keras.__version__.split(".")[0])
+    """Return the first number of the version of a Keras."""
+    return int(version(keras).split(".")[0])
 
 
 def small_model(keras):

@@ -204,7 +204,8 @@ def resolved_pins(
     """
     displaced = named(beside)
     kept = [f"{item.name}=={item.version}" for item in locked if item.name not in displaced]
-    requirements = (f"{choice.project}=={choice.version}", *keras_wish(choice, displaced), *beside)
+    build = f"{choice.project}=={choice.version}"
+    requirements = (build, *keras_wish(choice, displaced), *required(choice), *beside)
     constraints = (*kept, *bounds(choice))
     pins, built = resolve_for_oldest(choice, requirements, constraints, resolve, build=bool(beside))
     before = {item.name for item in locked} or None
@@ -285,6 +286,11 @@ def companion_rules(version: str, python_tag: str) -> tuple[CompanionRule, ...]:
 def bounds(choice: Choice) -> tuple[str, ...]:
     """Return our bounds on the companions of a choice, as requirements."""
     return tuple(rule.bound for rule in rules_for(choice))
+
+
+def required(choice: Choice) -> tuple[str, ...]:
+    """Return what must be there although no metadata asks for it, as requirements."""
+    return tuple(rule.bound for rule in rules_for(choice) if rule.required)
 
 
 def workarounds(choice: Choice, pins: Sequence[Pin]) -> tuple[Workaround, ...]:

@@ -100,6 +100,8 @@ class CompanionRule(Struct, frozen=True, omit_defaults=True):
     why: str
     source: str
     python: str = ""
+    required: bool = False
+    """True where nothing asks for the package by its metadata, and it must be there."""
 
 
 class LockRow(Struct, frozen=True):

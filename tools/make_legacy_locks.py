@@ -48,23 +48,28 @@ def main() -> int:
     parser.add_argument("--again", action="store_true")
     arguments = parser.parse_args()
     forget_local_wheels()
-    machine, failures = detect(Live()), []
+    machine = detect(Live())
+    failures: list[str] = []
     builds = [
         build for build in wanted(arguments.requirement, machine) if arguments.again or not has_lock(build)
     ]
     for number, build in enumerate(builds, 1):
-        try:
-            pins, files = lock(choose(build, machine, Wish()))
-            keep(build, pins, files)
-            print(f"[{number}/{len(builds)}] {build.version}: {len(pins)} pins", flush=True)
-        except TfupError as error:
-            failures.append(
-                f"{build.version}: {error.sentence} {error.needs[0].found if error.needs else ''}"
-            )
-            print(f"[{number}/{len(builds)}] {failures[-1]}", flush=True)
+        told, good = lock_and_keep(build, machine)
+        print(f"[{number}/{len(builds)}] {build.version}: {told}", flush=True)
+        failures += [] if good else [f"{build.version}: {told}"]
     prune_files()
     print(f"{len(builds) - len(failures)} resolved, {len(failures)} failed", *failures, sep="\n")
     return 1 if failures else 0
+
+
+def lock_and_keep(build: Build, machine: Machine) -> tuple[str, bool]:
+    """Lock a build; return what became of it, and whether it worked."""
+    try:
+        pins, files = lock(choose(build, machine, Wish()))
+    except TfupError as error:
+        return f"{error.sentence} {error.needs[0].found if error.needs else ''}", False
+    keep(build, pins, files)
+    return f"{len(pins)} pins", True
 
 
 def wanted(requirements: list[str], machine: Machine) -> list[Build]:
@@ -114,8 +119,6 @@ def install_loosely(choice: Choice, folder: Path) -> dict[str, str]:
     options = (
         "--disable-pip-version-check",
         "--quiet",
-
-
         "--no-build-isolation",
     )
     only = ("--prefer-binary", "--only-binary", ",".join(COMPILED))

@@ -49,9 +49,10 @@ def test_schema_is_that_of_the_type(name: str) -> None:
     assert render_schema(name) == (DATA / "schemas" / f"{name}.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "rule", tables.load("companions.json", CompanionRule), ids=lambda rule: rule.id + rule.tensorflow
-)
+RULES = tables.load("companions.json", CompanionRule)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id + rule.tensorflow)
 def test_bound_has_a_source_and_meets_some_release(rule: CompanionRule) -> None:
     """A rule without a source is a rumour, and one that no release meets is dead."""
     versions = {row.version for row in tables.releases("tensorflow")}

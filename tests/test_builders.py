@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,8 +77,9 @@ def offer(served: Path, file: str, content: bytes) -> None:
         stream.write(f'<a href="/files/{file}#sha256={sha256(content)}">{file}</a>\n')
 
 
+@cache
 def sdist() -> bytes:
-    """Return an sdist as they were made before pyproject.toml."""
+    """Return an sdist as they were made before pyproject.toml; once, for gzip notes the time."""
     target = io.BytesIO()
     texts = {
         "setup.py": "from setuptools import setup\nsetup(name='gast', version='0.2.2')\n",
@@ -123,9 +125,11 @@ def test_without_the_pins_the_stranger_would_run(evil: Path, tmp_path: Path) -> 
     python = uv.make_venv(sys.executable, tmp_path / ".venv")
     command = [uv.find_uv(), "pip", "sync", "--require-hashes", "--python", python]
 
-    subprocess.run([*command, requirements_for_gast(tmp_path)], check=False, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [*command, requirements_for_gast(tmp_path)], check=False, capture_output=True, timeout=60, text=True
+    )
 
-    assert evil.exists()
+    assert evil.exists(), done.stderr
 
 
 # ---------------------------------------------------------------- with the real ones

@@ -84,7 +84,9 @@ def test_row_says_all_that_is_needed(row: KnownIssue) -> None:
     assert all(issue(name) for name in row.instead_of)
 
 
-@pytest.mark.parametrize("rule", tables.load("companions.json", CompanionRule), ids=lambda rule: rule.id)
+@pytest.mark.parametrize(
+    "rule", tables.load("companions.json", CompanionRule), ids=lambda rule: rule.id + rule.tensorflow
+)
 def test_what_pin_avoids_is_in_the_catalogue(rule: CompanionRule) -> None:
     """A bound on a companion names a known issue."""
     assert rule.id == issue(rule.id).id

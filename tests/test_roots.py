@@ -99,7 +99,7 @@ def test_debian_without_python_says_hello(folder: Path, served: Path, request: p
     roots.offer_release(served, root)
     with serve(served) as url:
         variables = {"TFUP_UV_RELEASES": url, "UV_PYTHON_DOWNLOADS_JSON_URL": roots.offer_python(served, url)}
-        done = root.install("tensorflow-cpu==2.10.1", "--project", "/root/project", "--json", **variables)
+        done = root.install("tensorflow-cpu==2.10.1", "--project", "/project", "--json", **variables)
 
     assert 0 == done.returncode, done.stderr + done.stdout
     outcomes = {one["name"]: one for one in json.loads(done.stdout)["outcomes"]}

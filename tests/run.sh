@@ -28,7 +28,7 @@ main() {
     esac
     verdict=0
     lint || verdict=$?
-    "$python" -X pycache_prefix="$cache/bytecode" -m pytest -o cache_dir="$cache/pytest" -m "$which" "$@" || verdict=$?
+    "$python" -X pycache_prefix="$cache/bytecode" -m pytest -o cache_dir="$cache/pytest" -n auto --dist loadfile -m "$which" "$@" || verdict=$?
     exit "$verdict"
 }
 

@@ -315,15 +315,18 @@ def agreement(arguments: Namespace, report: Report) -> Callable[[str], bool]:
 
 
 def refuse_without_choice(planned: Plan) -> None:
-    """Raise NoBuildFits with the nearest build and its obstacles."""
+    """Raise NoBuildFits with the nearest build, its obstacles and what would remove the first of them."""
     if planned.choice is not None:
         return
     near = planned.nearest
     sentence = "No TensorFlow build fits this wish on this machine"
+    if near is None:
+        raise NoBuildFits(f"{sentence}.", hint="tfup versions")
+    remedy = f": {planned.remedies[0]}" if planned.remedies else ""
     raise NoBuildFits(
-        f"{sentence}; the closest is {near.project} {near.version}." if near else f"{sentence}.",
+        f"{sentence}; the closest is {near.project} {near.version}{remedy}.",
         tuple(Need(obstacle.name, obstacle.needs, obstacle.found) for obstacle in planned.obstacles),
-        planned.remedies[0] if planned.remedies else "tfup versions",
+        f"tfup plan --why-not {near.project}=={near.version}",
     )
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tfup.model import Choice, Plan, Project
 
 
-
 def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> Environment:
     """Make the environment from the project's files, unless it already is what they ask for.
 

@@ -323,8 +323,9 @@ def refuse_without_choice(planned: Plan) -> None:
     if near is None:
         raise NoBuildFits(f"{sentence}.", hint="tfup versions")
     remedy = f": {planned.remedies[0]}" if planned.remedies else ""
+    closest = f"{sentence}; the closest is {near.project} {near.version}{remedy}."
     raise NoBuildFits(
-        f"{sentence}; the closest is {near.project} {near.version}{remedy}.",
+        closest,
         tuple(Need(obstacle.name, obstacle.needs, obstacle.found) for obstacle in planned.obstacles),
         f"tfup plan --why-not {near.project}=={near.version}",
     )

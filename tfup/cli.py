@@ -319,11 +319,11 @@ def refuse_without_choice(planned: Plan) -> None:
     if planned.choice is not None:
         return
     near = planned.nearest
-    sentence = "No TensorFlow build fits this wish on this machine"
+    sentence = "No TensorFlow build fits this wish on this machine."
     if near is None:
-        raise NoBuildFits(f"{sentence}.", hint="tfup versions")
+        raise NoBuildFits(sentence, hint="tfup versions")
     remedy = f": {planned.remedies[0]}" if planned.remedies else ""
-    closest = f"{sentence}; the closest is {near.project} {near.version}{remedy}."
+    closest = f"{sentence[:-1]}; the closest is {near.project} {near.version}{remedy}."
     raise NoBuildFits(
         closest,
         tuple(Need(obstacle.name, obstacle.needs, obstacle.found) for obstacle in planned.obstacles),

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -75,6 +76,11 @@ esac
 """
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl-C reach a child: what a shell starts in the background ignores it, and so would a child."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Machine:
     """A made-up machine: a clone, a PATH with little on it, and an empty home."""
@@ -121,6 +127,7 @@ class Machine:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 -- no threads here
         )
 
     def install(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.bare_machine import heed_interrupts
 from tests.running import LAUNCHER, Run, environment, tfup
 from tfup.tables import DATA
 
@@ -256,6 +257,7 @@ def test_interrupt_has_the_form_of_our_errors(tmp_path: Path) -> None:
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 -- no threads here
     )
     _, complaints = process.communicate(timeout=60)
 

@@ -609,8 +609,11 @@ def test_an_install_killed_at_any_moment_is_survived(clone: Clone, tmp_path: Pat
         assert pinned(tmp_path) == version_of(tmp_path)
         assert [] == [*tmp_path.glob(".*.part"), *tmp_path.glob(".tfup/.*.part"), *tmp_path.glob(".*.draft")]
 
-    assert interrupted > kills / 5
+    assert interrupted > kills / 5 or kills < SURE  # a handful may all come too early or too late
     assert 0 == clone.run(*NEW, cwd=tmp_path).code
+
+
+SURE = 30
 
 
 def pinned(folder: Path) -> str:

@@ -73,6 +73,7 @@ def installed_in(folder: Path) -> dict[str, str]:
             if ": " in line
         )
         found[fields["Name"].lower().replace("_", "-").replace(".", "-")] = fields["Version"]
+    found.pop("pip", None)  # virtualenv brings it into an environment of 2.7; it is no pin
     return found
 
 

@@ -290,7 +290,7 @@ def put_files(store: Store, manifest: Manifest, source: Path) -> None:
 
 def sweep(store: Store) -> None:
     """Remove what a killed run left of a file that it was writing, as formats and uv.write_pylock do."""
-    for name in FILES:
+    for name in (*FILES, ".tfup/.gitignore"):
         place = Path(os.path.realpath(store.folder / name))
         for half in HALVES:
             for path in place.parent.glob(f".{glob.escape(place.name)}{half}"):

@@ -22,7 +22,7 @@ from tfup.machine import Live, detect
 from tfup.managers import legacy, uv
 from tfup.match import choose, fitting_pythons
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pin import bounds, keras_wish, pin_of, sdist_names, usable_files
+from tfup.pin import bounds, keras_wish, pin_of, required, sdist_names, usable_files
 from tfup.wish import parse
 from tools import index
 from tools.make_locks import addresses, forget_local_wheels, has_lock, keep, prune_files
@@ -122,7 +122,7 @@ def install_loosely(choice: Choice, folder: Path) -> dict[str, str]:
         "--no-build-isolation",
     )
     only = ("--prefer-binary", "--only-binary", ",".join(COMPILED))
-    wish = (f"{choice.project}=={choice.version}", *keras_wish(choice, set()))
+    wish = (f"{choice.project}=={choice.version}", *keras_wish(choice, set()), *required(choice))
     legacy.run(python, "-m", "pip", "install", *options, *only, "-c", constraints, *wish, mode=uv.PLAIN)
     said = subprocess.run(
         [python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],

@@ -194,6 +194,8 @@ def by_pipenv(bench: Bench, program: str) -> list[Row]:
 
     def install() -> None:
         folder = bench.fresh("pipenv")
+        folder.mkdir(exist_ok=True)
+        (folder / "Pipfile").write_text("[packages]\n", encoding="utf-8")  # a PIPENV_PIPFILE must be there
         variables = {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_PIPFILE": str(folder / "Pipfile")}
         bench.run(program, "install", "tensorflow", "keras", **variables)
 

@@ -364,6 +364,12 @@ def describe_choice(choice: Choice) -> str:
     return f"{choice.project} {choice.version} ({choice.accelerator}) on Python {choice.python} [{python}]"
 
 
+def with_tilde(path: str) -> str:
+    """Return a path as people write it, with ~ for their home."""
+    home = os.environ.get("HOME", "").rstrip("/")
+    return f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path
+
+
 def describe_pins(plan: Plan) -> str:
     """Return the number of packages, their size, and what was proved of them."""
     size = f", {in_megabytes(plan.download_bytes)} to download" if plan.download_bytes else ""

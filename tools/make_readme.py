@@ -62,7 +62,7 @@ def line(row: BuildRow) -> str:
         for lock in locks.values()
         if lock
         for pin in lock.pins
-        if pin.startswith("keras==")
+        if pin.startswith(("keras==", "keras-nightly=="))
     }
     paired = ", ".join(sorted(keras, key=Version)) or keras_rule(row.version).keras.removeprefix("==")
     return f"| {row.version} | {minors(tags)} | {paired} | {minors(proved)} | {minors(resolved)} |\n"

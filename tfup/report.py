@@ -360,7 +360,7 @@ def obstacle_text(obstacle: Obstacle) -> str:
 
 def describe_choice(choice: Choice) -> str:
     """Return the choice as half a sentence."""
-    python = choice.python_path or "to be fetched"
+    python = with_tilde(choice.python_path) if choice.python_path else "to be fetched"
     return f"{choice.project} {choice.version} ({choice.accelerator}) on Python {choice.python} [{python}]"
 
 

@@ -102,7 +102,7 @@ def pip_environment(mode: uv.Mode) -> dict[str, str]:
         "PIP_CACHE_DIR": str(cache_folder(os.environ) / "pip"),
         "PIP_NO_INDEX": "1" if mode.offline else "",
         "PYTHONNOUSERSITE": "1",
-        "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended; the plan says it once
+        "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended, as if that were news
     }
     return known | {name: value for name, value in said.items() if value and not known.get(name)}
 

@@ -414,12 +414,15 @@ def run(
 @contextmanager
 def announced(mode: Mode) -> Iterator[None]:
     """Say now and then that uv is still at work: an index that sends a byte a second can keep it for ever."""
-    over = threading.Event()
+    say, over = mode.say, threading.Event()
+    if say is None:  # most runs are quick, and nobody listens
+        yield
+        return
 
     def tell() -> None:
         start = time.monotonic()
-        while mode.say and not over.wait(mode.patience):
-            mode.say(f"uv is still at work after {time.monotonic() - start:.0f} s; Ctrl-C puts all back")
+        while not over.wait(mode.patience):
+            say(f"uv is still at work after {time.monotonic() - start:.0f} s; Ctrl-C puts all back")
 
     thread = threading.Thread(target=tell, name="announcer")
     thread.start()

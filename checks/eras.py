@@ -41,17 +41,28 @@ def gpus():
     return [device.name for device in devices if device.device_type == "GPU"]
 
 
-def standalone_keras():
-    """Return the package `keras` with its parts loaded, None where it is not installed."""
+def imported(name):
+    """Return a package, None where it is not installed; one that is there and breaks raises."""
     try:
-        importlib.import_module("keras")
+        return importlib.import_module(name)
     except ImportError as error:
-        if "{}".format(error).replace("'", "") == "No module named keras":
+        if "{}".format(error).replace("'", "") == "No module named {}".format(name):
             return None
         raise
+
+
+def standalone_keras():
+    """Return the package `keras` with its parts loaded, None where it is not installed."""
+    if imported("keras") is None:
+        return None
     for part in ("backend", "layers", "models"):  # Keras 1.0 does not load them itself
         importlib.import_module("keras." + part)
     return importlib.import_module("keras")
+
+
+def tensorflow_keras():
+    """Return tf.keras; None before 1.4, which had none, and where Keras runs without TensorFlow."""
+    return getattr(imported("tensorflow"), "keras", None)
 
 
 def kerases():
@@ -59,9 +70,7 @@ def kerases():
 
     Raises Skip where there is neither.
     """
-    import tensorflow as tf
-
-    alone, inside = standalone_keras(), getattr(tf, "keras", None)  # TensorFlow has one since 1.4
+    alone, inside = standalone_keras(), tensorflow_keras()
     if alone and inside and alone.models.Sequential is inside.models.Sequential:
         inside = None
     found = [(name, keras) for name, keras in (("keras", alone), ("tf.keras", inside)) if keras]

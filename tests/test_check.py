@@ -304,14 +304,16 @@ def test_the_digest_names_the_very_checks(tmp_path: Path) -> None:
     copy = shutil.copytree(checks_folder(), tmp_path / "checks", ignore=shutil.ignore_patterns("__pycache__"))
     for file in copy.glob("*.py"):
         file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    assert checks_digest() == checks_digest(copy)
+    whole = checks_digest("cuda", copy)
+    assert checks_digest("cuda") == whole
+    assert checks_digest("cpu") == checks_digest("cpu", copy) != whole
 
-    (copy / "hello_session.py").rename(copy / "hello.py")
-    renamed = checks_digest(copy)
-    assert checks_digest() != renamed
+    (copy / "gpu_is_used.py").write_text("changed")
+    assert checks_digest("cpu") == checks_digest("cpu", copy)
+    assert whole != checks_digest("cuda", copy)
 
-    (copy / "hello.py").write_text("changed")
-    assert renamed != checks_digest(copy)
+    (copy / "reporting.py").write_text("changed")
+    assert checks_digest("cpu") != checks_digest("cpu", copy)
 
 
 def test_all_checks_are_tried_when_none_is_named(

@@ -58,7 +58,7 @@ ANSWER = [package("tensorflow", "1.15.999", "cp37-cp37m-manylinux2010_x86_64"), 
 
 def plan_of(choice: Choice | None, resolve: Answers, *requirements: str) -> object:
     """Return the plan for a choice and a wish."""
-    return pin(Match(choice), Wish(requirements=requirements), resolve, "digest of checks")  # type: ignore[arg-type]
+    return pin(Match(choice), Wish(requirements=requirements), resolve, lambda _: "digest of checks")  # type: ignore[arg-type]
 
 
 def test_build_without_a_lock_is_resolved_under_our_bounds() -> None:
@@ -132,7 +132,7 @@ def test_nothing_that_fits_is_a_plan_that_says_why() -> None:
     near = PassedOver(
         "tensorflow", "2.21.0", (Obstacle("libc", "glibc 2.27", "glibc 2.17", "use a newer one"),)
     )
-    plan = pin(Match(None, (near,), nearest=near), Wish(), Answers([]), "")  # type: ignore[arg-type]
+    plan = pin(Match(None, (near,), nearest=near), Wish(), Answers([]), lambda _: "")  # type: ignore[arg-type]
 
     assert plan.choice is None
     assert ("use a newer one",) == plan.remedies

@@ -27,16 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from io import FileIO
 
-CHECKS = (
+    from tfup.model import Accelerator
+
+CPU_CHECKS = (
     "import_tensorflow",
     "hello_session",
     "matrix_product",
     "keras_backend",
     "keras_fit",
     "save_and_load",
-    "gpu_is_used",
 )
-"""The claims, each after those that it builds on."""
+"""The claims that need no graphics card, each after those that it builds on."""
+
+GPU_CHECKS = ("gpu_is_used",)
+"""The claims about a graphics card; skipped where TensorFlow has none."""
+
+CHECKS = (*CPU_CHECKS, *GPU_CHECKS)
+
+_HELPERS = ("eras", "reporting", "runner")
 
 _POLL = 0.02  # seconds between two looks at the report
 _FAREWELL = 10.0  # seconds that a process may take to leave after its last answer
@@ -110,12 +118,17 @@ def checks_folder() -> Path:
     return packaged if packaged.is_dir() else here.parent / "checks"
 
 
-def checks_digest(folder: Path | None = None) -> str:
-    """Return the SHA-256 of the checks' names and contents: a proof holds for these very checks."""
+def checks_digest(accelerator: Accelerator = "cpu", folder: Path | None = None) -> str:
+    """Return the SHA-256 of what a proof for this accelerator ran: names and contents of its checks.
+
+    A check that a processor never reaches says nothing about it, so a new one for graphics cards leaves
+    the proofs for processors valid.
+    """
     digest = hashlib.sha256()
-    for file in sorted((folder or checks_folder()).glob("*.py")):
-        content = file.read_bytes().replace(b"\r\n", b"\n")  # git may have changed the line ends
-        digest.update(f"{file.name} {len(content)}\n".encode() + content)
+    for name in sorted((*_HELPERS, *(CPU_CHECKS if accelerator == "cpu" else CHECKS))):
+        content = ((folder or checks_folder()) / f"{name}.py").read_bytes()
+        content = content.replace(b"\r\n", b"\n")  # git may have changed the line ends
+        digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 

@@ -275,7 +275,7 @@ def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Repo
         match(machine, wish),
         wish,
         partial(managers.resolve, offline=arguments.offline, say=partial(report.line, "working", "waiting")),
-        check.checks_digest(),
+        check.checks_digest,
     )
 
 

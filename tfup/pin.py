@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tfup.managers.uv import Resolved
+    from tfup.model import Accelerator
 
 ARCHES = {
     "linux_x86_64": "x86_64",
@@ -39,14 +40,17 @@ ARCHES = {
 Resolve: TypeAlias = "Callable[[Choice, Sequence[str], Sequence[str], Sequence[str]], Sequence[Resolved]]"
 """Called with the choice, requirements, constraints, and the names that may be built from an sdist."""
 
+Digest: TypeAlias = "Callable[[Accelerator], str]"
+"""`check.checks_digest`, or a made-up one."""
+
 KERAS_NAMES = ("keras", "keras-nightly", "tf-keras")
 TRIES = 8
 
 
-def pin(found: Match, wish: Wish, resolve: Resolve, checks: str) -> Plan:
+def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
     """Return the plan: pins, the reasons for them, and what was proved of exactly these.
 
-    `checks` is the digest of checks/, which a proof names. Raises what `resolve` raises.
+    `checks` gives the digest of the checks for an accelerator. Raises what `resolve` raises.
     """
     choice = found.choice
     if choice is None:
@@ -56,7 +60,7 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: str) -> Plan:
     built: tuple[str, ...] = ()
     if beside or not pins:
         pins, built = resolved_pins(choice, pins, beside, resolve)
-    proof = proof_of(choice, pins, checks)
+    proof = proof_of(choice, pins, checks(choice.accelerator))
     return Plan(
         wish=wish,
         choice=choice,

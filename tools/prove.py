@@ -112,7 +112,7 @@ def plan_for(build: Build, machine: Machine) -> Plan:
     wish = Wish(
         requirements=(f"{build.project}=={build.version}",), python=minor_of(build.python_tag), gpu=False
     )
-    return pin(match(machine, wish), wish, managers.resolve, check.checks_digest())
+    return pin(match(machine, wish), wish, managers.resolve, check.checks_digest)
 
 
 def prove(plan: Plan, machine: Machine) -> tuple[Plan, ProofRow | None, str | None]:
@@ -153,7 +153,7 @@ def proof_row(plan: Plan, machine: Machine, outcomes: tuple[Outcome, ...], size:
         family=choice.platform,
         accelerator=choice.accelerator,
         lock=lock_digest(plan.pins),
-        checks=check.checks_digest(),
+        checks=check.checks_digest(choice.accelerator),
         python=choice.python,
         system=f"{machine.system.name} {machine.system.version}",
         on=datetime.now(timezone.utc).date().isoformat(),

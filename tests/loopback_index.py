@@ -83,6 +83,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send(b"<html><body>Welcome to our hotel</body></html>")
         elif manner == "slow":
             self.end.wait(20)
+        elif manner == "gone" and name in WHEELS:
+            self.send_error(404)
         elif name in WHEELS:
             self.send_file(manner, WHEELS[name])
         else:

@@ -12,7 +12,15 @@ import pytest
 from tests import loopback_index
 from tests.loopback_index import pin
 from tests.pythons import interpreters
-from tfup.errors import IndexUnreachable, InstallFailed, TfupError, UnknownProject, Unresolvable, WrongFile
+from tfup.errors import (
+    IndexUnreachable,
+    InstallFailed,
+    PinGone,
+    TfupError,
+    UnknownProject,
+    Unresolvable,
+    WrongFile,
+)
 from tfup.managers import terminal, transaction, uv
 from tfup.managers.failures import explain
 from tfup.managers.uv import Mode, Target
@@ -296,7 +304,20 @@ def test_an_index_without_the_pins_is_named(
 
     error = failure(tmp_path, pin("sunny", "1.0"))
 
-    assert (IndexUnreachable, True) == (type(error), "does not have what was pinned" in error.sentence)
+    assert (PinGone, ("sunny==1.0",)) == (type(error), error.pins)
+    assert "The package index does not have what was pinned: sunny==1.0." == error.sentence
+
+
+def test_a_file_that_is_listed_and_gone_is_named(
+    person: pytest.MonkeyPatch, tmp_path: Path, address: str
+) -> None:
+    """A mirror may have the page of a project and not its files."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/gone/simple")
+
+    error = failure(tmp_path, pin("sunny", "2.0") + pin("heavy", "1.0"))
+
+    assert PinGone is type(error)
+    assert set(error.pins) & {"sunny==2.0", "heavy==1.0"}
 
 
 def test_a_long_wait_is_announced(person: pytest.MonkeyPatch, tmp_path: Path, address: str) -> None:

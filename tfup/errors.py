@@ -111,6 +111,14 @@ class IndexUnreachable(TfupError):
     exit_code = 5
 
 
+@dataclass
+class PinGone(IndexUnreachable):
+    """The package index lacks what was pinned: it was removed there, or a mirror never had it."""
+
+    pins: tuple[str, ...] = field(default=(), kw_only=True)
+    """As "name==version"."""
+
+
 class Unresolvable(TfupError):
     """The packages wished for contradict each other or the pins of the build."""
 

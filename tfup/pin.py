@@ -22,6 +22,7 @@ from tfup.errors import LacksWheels, Need, Unresolvable
 from tfup.match import keras_rule, linux_platforms, minor_of, python_release
 from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Proof, Wheel, Wish, Workaround
 from tfup.tables import CompanionRule, ProofRow, SdistRow
+from tfup.trouble import known_trouble
 from tfup.wish import is_build, named, parse
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
         disk_bytes=proof.disk_bytes if proof else None,
         pins=pins,
         workarounds=workarounds(choice, pins),
-        warnings=found.warnings + unproved_notice(proof) + built_notices(built),
+        warnings=found.warnings + known_trouble(choice) + unproved_notice(proof) + built_notices(built),
         passed_over=found.passed_over,
         proof=Proof("proved", proof.on, (proof.accelerator,)) if proof else Proof("resolved"),
         built=built,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -44,6 +44,8 @@ class BuildRow(Struct, frozen=True, omit_defaults=True):
     """The requirement that an empty wheel only pulls in, such as tensorflow-intel==2.11.0."""
     carrier_lacks: list[str] = []
     """Python tags for which that other project has no wheel."""
+    needs_of: str | None = None
+    """The release whose binaries were measured, where it is not this one."""
 
 
 class PythonRow(Struct, frozen=True):
@@ -121,6 +123,29 @@ class FilesRow(Struct, frozen=True):
     pin: str
     files: list[tuple[str, str, int]]
     """File name, sha256, bytes."""
+
+
+class CondaCudaRow(Struct, frozen=True):
+    """The CUDA libraries for a range of TensorFlow's GPU builds, as conda packages that go together."""
+
+    tensorflow: str
+    families: list[str]
+    cudatoolkit: str
+    cudnn: str
+    channel: str
+    """Where both are; a name, which the person's settings turn into an address."""
+    certainty: Literal["seen", "derived"]
+    """Whether these very packages were seen on the channel, or follow from others that were."""
+    why: str
+    source: str
+
+
+class CondaPythonRow(Struct, frozen=True):
+    """The minors of Python that conda's channels have for a system."""
+
+    family: str
+    pythons: list[str]
+    source: str
 
 
 class SdistRow(Struct, frozen=True, omit_defaults=True):

@@ -9,8 +9,8 @@ import os
 from functools import cache
 from html.parser import HTMLParser
 from typing import NamedTuple
-from urllib.parse import urldefrag, urljoin
-from urllib.request import urlopen
+from urllib.parse import unquote, urldefrag, urljoin
+from urllib.request import Request, urlopen
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -22,19 +22,27 @@ from tfup.model import Wheel
 SECONDS = 60
 
 
+class Link(NamedTuple):
+    """A link of a page, and whether the file was withdrawn."""
+
+    address: str
+    yanked: bool
+
+
 class Page(HTMLParser):
-    """The links of a page of the simple index."""
+    """The links of a page of the simple index (PEP 503; `data-yanked` is of PEP 592)."""
 
     def __init__(self) -> None:
         """Start without links."""
         super().__init__()
-        self.links: list[str] = []
+        self.links: list[Link] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the address of a link."""
-        address = dict(attrs).get("href")
+        """Keep a link."""
+        attributes = dict(attrs)
+        address = attributes.get("href")
         if tag == "a" and address:
-            self.links.append(address)
+            self.links.append(Link(address, "data-yanked" in attributes))
 
 
 class Listed(NamedTuple):
@@ -42,6 +50,7 @@ class Listed(NamedTuple):
 
     file: Wheel
     address: str
+    yanked: bool = False
 
 
 def files_of(name: str, version: str) -> list[Listed]:
@@ -61,14 +70,24 @@ def page_of(name: str) -> tuple[Listed, ...]:
     with urlopen(address, timeout=SECONDS) as answer:  # noqa: S310 -- the person's own index
         page = Page()
         page.feed(answer.read().decode())
-    return tuple(filter(None, (listed_file(urljoin(address, link)) for link in page.links)))
+    links = (link._replace(address=urljoin(address, link.address)) for link in page.links)
+    return tuple(filter(None, map(listed_file, links)))
 
 
-def listed_file(link: str) -> Listed | None:
+def listed_file(link: Link) -> Listed | None:
     """Return the file of a link; None for one without a sha256."""
-    address, fragment = urldefrag(link)
+    address, fragment = urldefrag(link.address)
     algorithm, _, digest = fragment.partition("=")
-    return Listed(Wheel(address.rpartition("/")[2], digest), address) if algorithm == "sha256" else None
+    if algorithm != "sha256":
+        return None
+    return Listed(Wheel(unquote(address.rpartition("/")[2]), digest), address, link.yanked)
+
+
+def size_of(listed: Listed) -> int:
+    """Return the bytes of a file, asked of the place where it is."""
+    question = Request(listed.address, method="HEAD")  # noqa: S310 -- the person's own index
+    with urlopen(question, timeout=SECONDS) as answer:  # noqa: S310 -- likewise
+        return int(answer.headers["Content-Length"])
 
 
 def version_in(name: str, file: str) -> Version | None:

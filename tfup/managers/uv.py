@@ -22,6 +22,7 @@ from tfup.errors import (
     IndexUnreachable,
     InstallFailed,
     Need,
+    PinGone,
     TfupError,
     UnknownProject,
     Unresolvable,
@@ -115,8 +116,31 @@ def sync(python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequenc
             fetch_pins(command, mode)
         except (UnknownProject, Unresolvable) as error:
             # Exact pins cannot contradict each other: the index lacks one.
-            sentence = "The package index does not have what was pinned."
-            raise IndexUnreachable(sentence, error.needs, "tfup plan", log=error.log) from error
+            raise gone(error, requirements.read_text(encoding="utf-8")) from error
+        except IndexUnreachable as error:
+            # A page may still list a file that is no more.
+            missing = gone(error, requirements.read_text(encoding="utf-8"))
+            if missing.pins and "404" in str(error.needs):
+                raise missing from error
+            raise
+
+
+def gone(error: TfupError, requirements: str) -> PinGone:
+    """Return the error for pins that the index lacks; uv names the first that it missed."""
+    found = " ".join(str(need.found) for need in error.needs)
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)", requirements, re.MULTILINE)
+    lacking = tuple(f"{name}=={version}" for name, version in pins if names_pin(found, name, version))
+    sentence = (
+        f"The package index does not have what was pinned{': ' if lacking else ''}{', '.join(lacking)}."
+    )
+    return PinGone(sentence, error.needs, "tfup plan", log=error.log, pins=lacking)
+
+
+def names_pin(text: str, name: str, version: str) -> bool:
+    """Tell whether a text is the name of a pin, or has the pin or one of its files in it."""
+    file = rf"/{re.escape(name).replace('-', '[-_.]')}-{re.escape(version)}[-.]"
+    pin = rf"(?<!\S){re.escape(name)}=={re.escape(version)}(?!\S)"
+    return text == name or bool(re.search(f"{pin}|(?i:{file})", text))
 
 
 def fetch_pins(command: Sequence[str], mode: Mode) -> None:

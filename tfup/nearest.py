@@ -1,0 +1,47 @@
+"""The nearest cell that was proved, for whoever cannot have the one asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from tfup import tables
+from tfup.match import minor_of
+from tfup.tables import ProofRow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tfup.model import Choice
+
+
+def nearest_proved(choice: Choice, gone: Collection[str]) -> ProofRow | None:
+    """Return the proved build nearest to a choice that does without the pins `gone` ("name==version").
+
+    Nearest is the same Python first, then the release least far away. None where nothing is left.
+    """
+    cells = [
+        row
+        for row in tables.load("proofs.json", ProofRow)
+        if (row.project, row.family, row.accelerator) == (choice.project, choice.platform, choice.accelerator)
+        and is_proved_without(row, gone)
+    ]
+    return min(cells, key=lambda row: distance(row, choice), default=None)
+
+
+def is_proved_without(row: ProofRow, gone: Collection[str]) -> bool:
+    """Tell whether a proof still holds for the lock that we ship, and that lock has none of these pins."""
+    lock = tables.lock(row.project, row.version, row.python_tag, row.family)
+    return lock is not None and lock.digest == row.lock and set(lock.pins).isdisjoint(gone)
+
+
+def distance(row: ProofRow, choice: Choice) -> tuple[bool, tuple[int, ...]]:
+    """Return how far a cell is from a choice: another Python, then the steps from release to release."""
+    pairs = zip((*Version(row.version).release, 0), (*Version(choice.version).release, 0), strict=False)
+    return row.python_tag != choice.python_tag, tuple(abs(left - right) for left, right in pairs)
+
+
+def command_for(row: ProofRow) -> str:
+    """Return what a person types to have a cell."""
+    return f"tfup install {row.project}=={row.version} --python {minor_of(row.python_tag)}"

@@ -13,8 +13,17 @@ from tfup import tables
 from tfup.documents import DOCUMENTS
 from tfup.match import choose
 from tfup.model import Machine, Wish
-from tfup.pin import lock_digest, lock_pins
-from tfup.tables import DATA, BuildRow, CompanionRule, KerasRule, LockRow, ProofRow, Table
+from tfup.pin import companion_rules, lock_digest, lock_pins
+from tfup.tables import (
+    DATA,
+    BuildRow,
+    CompanionRule,
+    FailureRow,
+    KerasRule,
+    LockRow,
+    ProofRow,
+    Table,
+)
 from tools.make_schemas import render as render_schema
 
 if TYPE_CHECKING:
@@ -67,7 +76,8 @@ def test_keras_rules_do_not_overlap() -> None:
     """Each release has exactly one rule."""
     rules = [SpecifierSet(rule.tensorflow) for rule in tables.load("keras.json", KerasRule)]
     for row in tables.load("builds.json", BuildRow):
-        assert [row.version] == [row.version for rule in rules if rule.contains(row.version)]
+        matching = [rule for rule in rules if rule.contains(row.version, prereleases=True)]
+        assert 1 == len(matching), row.version
 
 
 def test_every_lock_belongs_to_a_build() -> None:
@@ -112,3 +122,50 @@ def test_files_are_named_once_by_their_hash() -> None:
     for files in tables.files().values():
         for file in files:
             assert seen.setdefault(file.file, file.sha256) == file.sha256
+
+
+def test_two_rules_never_leave_nothing() -> None:
+    """Where several bounds meet on one package, some version that we lock satisfies all of them."""
+    known: dict[str, set[str]] = {}
+    for name, _, version in (pin.partition("==") for pin in tables.files()):
+        known.setdefault(name, set()).add(version)
+    for row in tables.releases("tensorflow"):
+        for tag in {wheel[0] for wheel in row.wheels}:
+            for name, bounds in met_bounds(row.version, tag).items():
+                whole = SpecifierSet(",".join(bounds))
+                assert any(whole.contains(version, prereleases=True) for version in known[name]), (
+                    f"companions.json: the rows on {name} for tensorflow {row.version}, {tag}: {whole}"
+                )
+
+
+def met_bounds(version: str, python_tag: str) -> dict[str, list[str]]:
+    """Return the bounds on each package that more than one rule bounds beside a release on a Python."""
+    found: dict[str, list[str]] = {}
+    for rule in companion_rules(version, python_tag):
+        requirement = Requirement(rule.bound)
+        found.setdefault(requirement.name, []).append(str(requirement.specifier))
+    return {name: bounds for name, bounds in found.items() if len(bounds) > 1}
+
+
+def test_what_cannot_be_had_has_evidence_and_no_proof() -> None:
+    """Each row is about a build of the table, and is gone once the build is locked."""
+    builds = {
+        (build.project, build.version, build.python_tag, build.family)
+        for row in tables.load("builds.json", BuildRow)
+        for build in tables.builds(row)
+    }
+    for row in tables.load("failures.json", FailureRow):
+        cell = (row.project, row.version, row.python_tag, row.family)
+        assert cell in builds, row
+        assert row.evidence, row
+        assert not any(
+            (one.project, one.version, one.python_tag, one.family) == cell
+            for one in tables.load("proofs.json", ProofRow)
+        ), row
+
+
+def test_locks_hashes_and_proofs_are_small() -> None:
+    """They travel in the wheel of tfup."""
+    parts = [*LOCKS, DATA / "files.json", DATA / "proofs.json"]
+
+    assert 6_000_000 > sum(part.stat().st_size for part in parts)

@@ -157,6 +157,30 @@ class SdistRow(Struct, frozen=True, omit_defaults=True):
     python: str = ""
 
 
+class MsvcWheelRow(Struct, frozen=True):
+    """A wheel of msvc-runtime, which puts Microsoft's C++ runtime into an environment."""
+
+    python_tag: str
+    version: str
+    file: str
+    sha256: str
+    bytes: int
+    parts: dict[str, str]
+    """The libraries in it that TensorFlow may load, with their versions."""
+
+
+class MsvcNeedRow(Struct, frozen=True):
+    """What the binaries of a release for Windows were made with."""
+
+    version: str
+    toolset: str
+    """Of the linker, such as 14.39: the runtime must be at least as new."""
+    parts: list[str]
+    """Libraries of the runtime that they load, besides those in builds.json."""
+    longest: int
+    """Letters of the longest path below site-packages."""
+
+
 class ProofRow(Struct, frozen=True):
     """A run of all checks on exactly these pins."""
 
@@ -172,6 +196,17 @@ class ProofRow(Struct, frozen=True):
     on: str
     disk_bytes: int
     outcomes: dict[str, tuple[str, float]]
+
+
+class FailureRow(Struct, frozen=True):
+    """A build that cannot be locked or proved, with what was seen."""
+
+    project: str
+    version: str
+    python_tag: str
+    family: str
+    evidence: str
+    on: str
 
 
 def wheel_name(project: str, version: str, python_tag: str, abi: str, platform: str) -> str:

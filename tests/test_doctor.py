@@ -30,6 +30,7 @@ from tests.patients import (
 from tfup import tables
 from tfup.doctor import doctor
 from tfup.doctor.findings import SUBJECTS, Subject
+from tfup.doctor.findings.settings import old_library as old_library_of
 from tfup.model import Cpu, Driver, Gpu, Machine, System
 
 if TYPE_CHECKING:
@@ -177,6 +178,13 @@ def old_library(case: Case) -> None:
     case.variables["LD_LIBRARY_PATH"] = str(case.home / "gcc")
 
 
+def old_conda_library(case: Case) -> None:
+    """Give a conda environment an old libstdc++; TensorFlow 2.10 was linked with that of GCC 4.8."""
+    library = case.folder / ".venv" / "lib" / "libstdc++.so.6"
+    library.write_bytes(b"\0GLIBCXX_3.4.18\0")
+    (case.folder / ".venv" / "conda-meta").mkdir()
+
+
 def stubs(case: Case) -> None:
     """Put CUDA's stubs on the loader's path."""
     (case.home / "cuda" / "stubs").mkdir(parents=True)
@@ -235,6 +243,14 @@ CONFIG = (
     '{"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}'
 )
 
+
+def foreign_letters(case: Case) -> Machine:
+    """Let the person's home on Windows have letters beyond plain ASCII."""
+    (case.home.parent / "Jürgen").mkdir()
+    case.variables["HOME"] = str(case.home.parent / "Jürgen")
+    return WINDOWS
+
+
 PAIRS = [
     Ailment("protobuf-descriptors-4plus", OLD.but(Package("protobuf", "4.24.4"))),
     Ailment("protobuf-gencode-runtime-mismatch", NEW.but(Package("protobuf", "5.29.5"))),
@@ -284,6 +300,7 @@ PACKAGES = [
     Ailment("two-versions", MIDDLE, lambda case: unpack(Package("protobuf", "3.19.5"), case.place)),
     Ailment("conda-pip-mixed-numpy", MIDDLE, conda_and_pip("numpy", "1.26.4")),
     Ailment("conda-and-pip-two-tensorflows", MIDDLE, conda_and_pip("tensorflow", "2.10.1")),
+    Ailment("tensorrt-metapackage-without-bindings", MIDDLE.but(Package("tensorrt", "8.6.1"))),
     Ailment("no-tensorflow", Era("3.13", (Package("numpy", "2.3.0", tag=linux("3.13")),))),
     Ailment("keras-without-backend", Era("3.13", (Package("keras", "3.15.1"),))),
 ]
@@ -314,6 +331,7 @@ SETTINGS = [
     Ailment("loader-path-relative", MIDDLE, variables(LD_LIBRARY_PATH="/usr/lib:")),
     Ailment("loader-path-stubs", MIDDLE, stubs),
     Ailment("libstdcxx-too-old", MIDDLE, old_library),
+    Ailment("libstdcxx-too-old", MIDDLE, old_conda_library),
 ]
 MACHINES = [
     Ailment("cpu-no-avx", MIDDLE, on(replace(MACHINE, cpu=Cpu("Celeron", ("sse4_2",), 2)))),
@@ -331,6 +349,7 @@ MACHINES = [
     Ailment(
         "windows-dll-load-msvc", NEW, on(replace(WINDOWS, runtimes={"msvcp140": "here", "msvcp140_1": None}))
     ),
+    Ailment("non-ascii-path-windows", NEW, foreign_letters),
     Ailment("apple-silicon-rosetta-python", MIDDLE, on(replace(MACHINE, system=System(rosetta=True)))),
 ]
 KERAS = [
@@ -383,6 +402,23 @@ def test_what_is_broken_is_named_and_nothing_else(ailment: Ailment, tmp_path: Pa
     assert "{" not in findings[0].remedy
 
 
+@pytest.mark.parametrize(("level", "found"), [(18, 1), (19, 0), (30, 0)])
+def test_an_old_libstdcxx_of_the_system_is_seen_without_a_variable(
+    level: int, found: int, tmp_path: Path
+) -> None:
+    """What the loader takes by itself is compared with what was measured of the release that is installed."""
+    (tmp_path / "system").mkdir()
+    library = tmp_path / "system" / "libstdc++.so.6"
+    library.write_bytes(f"\0GLIBCXX_3.4.9\0GLIBCXX_3.4.{level}\0".encode())
+    patient = make_case(tmp_path, MIDDLE).patient()
+
+    troubles = [*old_library_of(patient, [], (str(tmp_path / "system"),))]
+
+    evidence = f"{library} ends at GLIBCXX_3.4.18; TensorFlow needs GLIBCXX_3.4.19"
+    assert [evidence] * found == [one.finding.evidence for one in troubles]
+    assert all("conda-forge libstdcxx-ng" in one.finding.remedy for one in troubles)
+
+
 def test_many_issues_are_seen() -> None:
     """There are at least forty ways of breaking an environment here that doctor knows apart."""
     assert len({ailment.id for ailment in AILMENTS}) >= 40
@@ -398,6 +434,20 @@ def second_record(case: Case) -> None:
     version = record.name.removeprefix("numpy-").removesuffix(".dist-info")
     (case.place / "numpy.egg-info").mkdir()
     (case.place / "numpy.egg-info" / "PKG-INFO").write_text(f"Name: numpy\nVersion: {version}\n")
+
+
+def bindings(case: Case) -> None:
+    """Install TensorRT and the package with its compiled parts."""
+    unpack(Package("tensorrt", "8.6.1"), case.place)
+    unpack(Package("tensorrt-bindings", "8.6.1"), case.place)
+
+
+def whole_tensorrt(case: Case) -> None:
+    """Install a TensorRT that has its compiled parts itself."""
+    unpack(Package("tensorrt", "8.5.3"), case.place)
+    (case.place / "tensorrt" / "tensorrt.so").write_bytes(b"")
+    with (case.place / "tensorrt-8.5.3.dist-info" / "RECORD").open("a") as record:
+        record.write("tensorrt/tensorrt.so,,\n")
 
 
 HARMLESS: dict[str, Callable[[Case], object]] = {
@@ -416,6 +466,8 @@ HARMLESS: dict[str, Callable[[Case], object]] = {
     "a kernel without a path": kernel("python3", "python"),
     "a kernel of another language": kernel("ir", "/usr/bin/R"),
     "a second record": second_record,
+    "a TensorRT with its bindings": bindings,
+    "a TensorRT of one piece": whole_tensorrt,
     "pyc files": file(".venv/lib/note.pyc"),
 }
 

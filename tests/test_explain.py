@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patients import MIDDLE, OLD, Era, make_environment
 from tests.running import LAUNCHER, environment, tfup
 from tests.test_cli import assert_error, assert_valid
 from tfup import tables
 from tfup.doctor.catalogue import KnownIssue, anchor, issue, issues
 from tfup.doctor.explain import explain
-from tfup.doctor.facts import MACHINE_SAYS, Facts, facts_of_text
+from tfup.doctor.facts import (
+    MACHINE_SAYS,
+    Facts,
+    facts_from_here,
+    facts_of_environment,
+    facts_of_text,
+)
 from tfup.doctor.search import REACH, find, fixed_words, prepare
 from tfup.doctor.words import Words, fill, words_of
 from tfup.model import Cpu, Gpu, Machine, System
@@ -345,6 +353,55 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_read_is_named(name: str, tmp_path: Path) -> None:
     """A missing file and a folder have the one form of all errors."""
     assert_error(tfup("explain", name, cwd=tmp_path), 2, "unreadable-file")
+
+
+def test_what_is_installed_decides_where_the_text_does_not(tmp_path: Path) -> None:
+    """Where an old TensorFlow is installed, the failure of a GPU is surely that of a card too new for it."""
+    text, words = b"InternalError: Blas GEMM launch failed : a.shape=(100, 784)", Words("linux")
+
+    def confidence(era: Era) -> str:
+        folder = tmp_path / era.python
+        make_environment(folder, era)
+        here = partial(facts_of_environment, folder, {})
+        (match, *_) = explain(text, lambda: WITH_GPU, words, here).matches
+        return f"{match.id} {match.confidence}"
+
+    unknown = explain(text, lambda: WITH_GPU, words).matches[0]
+    assert "ampere-with-tf1 high" == confidence(OLD)
+    assert "ampere-with-tf1 low" == confidence(MIDDLE)
+    assert ("ampere-with-tf1", "medium") == (unknown.id, unknown.confidence)
+
+
+def test_an_environment_is_read_by_names_alone(tmp_path: Path) -> None:
+    """The project's comes first, then the active one; where there is none, nothing is known."""
+    make_environment(tmp_path, MIDDLE)
+
+    assert Facts(None, None, "3.10", "2.10.1", "2.10.0") == facts_of_environment(tmp_path, {})
+    active = {"VIRTUAL_ENV": str(tmp_path / ".venv")}
+    assert facts_of_environment(tmp_path, {}) == facts_of_environment(tmp_path / "nowhere", active)
+    assert Facts() == facts_of_environment(tmp_path / "nowhere", {})
+
+
+def test_the_remedy_names_the_release_that_is_installed(tmp_path: Path) -> None:
+    """A command can be typed as it stands; a log of another machine has none of this one's releases."""
+    make_environment(tmp_path, MIDDLE)
+    (tmp_path / "machine.json").write_bytes(msgspec.json.encode(LINUX))
+    log = tmp_path / "log"
+    log.write_text("ImportError: cannot import name 'dtensor' from 'tensorflow.compat.v2.experimental'")
+
+    assert "keras==2.10.*" in tfup("explain", log, cwd=tmp_path).out
+    assert "keras==2.10.*" not in tfup("explain", log, "--machine", "machine.json", cwd=tmp_path).out
+
+
+def test_a_log_of_another_release_is_not_judged_by_what_is_installed() -> None:
+    """What the log itself says wins, and nothing is mixed."""
+    here = Facts(python="3.10", tensorflow="2.10.1", keras="2.10.0")
+
+    assert Facts("linux", None, "3.10", "2.10.1", "2.10.0") == facts_from_here(
+        Facts("linux", tensorflow="2.10"), here, "linux"
+    )
+    for told in (Facts("windows"), Facts(python="3.1"), Facts(tensorflow="2.1"), Facts(keras="2.9.0")):
+        assert told == facts_from_here(told, here, "linux")
 
 
 def test_the_machine_may_come_from_a_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from tfup.doctor.catalogue import PAGE, Affected, KnownIssue, issues
+from tfup.doctor.catalogue import PAGE, Affected, DoctorIssue, KnownIssue, doctor_issues, issues
 from tfup.doctor.facts import Facts
 from tfup.doctor.words import Words, fill
 
@@ -20,8 +20,8 @@ HEAD = """\
 
 What people ran into with TensorFlow and Keras, why, and what repairs it.
 `tfup explain` finds the cause in a log, `tfup doctor` in an environment; both point here.
-This page is made from `tfup/data/known_issues.json` by `python -m tools.make_known_issues_page`.
-Change the table, not the page.
+This page is made from `known_issues.json` and `doctor_issues.json` in `tfup/data/`.
+Change the tables, not the page, and run `python -m tools.make_known_issues_page`.
 
 Where a remedy says MINOR or VERSION, put the release of your TensorFlow: 2.15, or 2.15.1.
 """
@@ -37,16 +37,25 @@ def main() -> int:
 
 def page() -> str:
     """Return the page as Markdown."""
-    contents = "".join(f"- [{issue.title}](#{issue.id})\n" for issue in issues())
-    return "\n".join([HEAD, contents, *map(section, issues())])
+    contents = "".join(f"- [{issue.title}](#{issue.id})\n" for issue in (*issues(), *doctor_issues()))
+    return "\n".join([HEAD, contents, *map(section, issues()), *map(doctor_section, doctor_issues())])
+
+
+def doctor_section(issue: DoctorIssue) -> str:
+    """Return the section of what no log shows."""
+    return "\n".join([*words(issue), "", "`tfup doctor` finds it in an environment; no log shows it.", ""])
+
+
+def words(issue: KnownIssue | DoctorIssue) -> list[str]:
+    """Return anchor, title, cause and remedies."""
+    remedies = fill(issue.remedy, Facts(), Words(None, "python", "python -m pip")).split("\n")
+    parts = [f'<a id="{issue.id}"></a>', "", f"## {issue.title}", "", issue.cause, ""]
+    return [*parts, *(f"- {remedy}" for remedy in remedies)]
 
 
 def section(issue: KnownIssue) -> str:
     """Return the section of one issue."""
-    remedies = fill(issue.remedy, Facts(), Words(None, "python", "python -m pip")).split("\n")
-    parts = [f'<a id="{issue.id}"></a>', "", f"## {issue.title}", "", issue.cause, ""]
-    parts += [f"- {remedy}" for remedy in remedies]
-    parts += ["", f"Affected: {affected(issue.affected)}."]
+    parts = [*words(issue), "", f"Affected: {affected(issue.affected)}."]
     if not issue.text_alone_decides:
         parts.append("The message alone does not decide: machine and environment do.")
     parts += [f"Sources: {'; '.join(map(link, issue.sources))}.", ""]

@@ -1,5 +1,7 @@
 """The known issues: one row of `data/known_issues.json` each, used by pin, doctor, explain and the docs.
 
+What only doctor finds, for no log shows it, is in `data/doctor_issues.json`.
+
 >>> issue("numpy2-abi").affected.tensorflow
 '<2.18'
 """
@@ -14,6 +16,7 @@ from msgspec import Struct
 from tfup import tables
 
 TABLE = "known_issues.json"
+DOCTOR_TABLE = "doctor_issues.json"
 PAGE = "docs/known-issues.md"
 
 Confidence = Literal["high", "medium", "low"]
@@ -61,6 +64,15 @@ class KnownIssue(Struct, frozen=True, omit_defaults=True):
     """Messages that are harmless without an NVIDIA GPU, and mean this issue where there is one."""
 
 
+class DoctorIssue(Struct, frozen=True):
+    """What is wrong with an environment and shows in no log: the words for it, as those of a known issue."""
+
+    id: str
+    title: str
+    cause: str
+    remedy: tuple[str, ...]
+
+
 @cache
 def issues() -> tuple[KnownIssue, ...]:
     """Return all known issues, in the order of the table."""
@@ -71,6 +83,18 @@ def issues() -> tuple[KnownIssue, ...]:
 def by_id() -> dict[str, KnownIssue]:
     """Return the known issues by their ids."""
     return {row.id: row for row in issues()}
+
+
+@cache
+def doctor_issues() -> tuple[DoctorIssue, ...]:
+    """Return what only doctor finds, in the order of the table."""
+    return tuple(tables.load(DOCTOR_TABLE, DoctorIssue))
+
+
+@cache
+def words_for() -> dict[str, KnownIssue | DoctorIssue]:
+    """Return the words for whatever a finding can be, by its id."""
+    return {**by_id(), **{row.id: row for row in doctor_issues()}}
 
 
 def issue(name: str) -> KnownIssue:

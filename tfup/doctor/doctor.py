@@ -23,10 +23,11 @@ from tfup.doctor.facts import Facts
 from tfup.doctor.findings import SUBJECTS
 from tfup.doctor.findings.keras_json import active_backend
 from tfup.doctor.patient import Patient, ask, choose_environment
-from tfup.doctor.trouble import Own, trouble
+from tfup.doctor.trouble import trouble
 from tfup.doctor.words import Words, fill
 from tfup.documents import ActiveBackend, Examined, Finding
 from tfup.errors import TfupError
+from tfup.managers.furnishing import with_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,10 +45,6 @@ ROUNDS = 4
 BADNESS: tuple[State, ...] = ("warning", "wrong", "crashed")
 NEED_PYTHON = {"packages", "pairs", "system"}
 """Subjects of which little can be said where the Python of the environment gives no answer."""
-CRASHED = Own(
-    "An examination failed", "tfup met something that it does not know; the other examinations went on."
-)
-UNEXPLAINED = Own("TensorFlow does not work", "Nothing that can be seen from the outside is wrong.")
 
 
 class Diagnosis(NamedTuple):
@@ -70,7 +67,8 @@ def admit(folder: Path, machine: Machine, variables: Mapping[str, str]) -> Patie
     inside = ask(environment.python, variables)
     if inside and environment.manager == "system":  # found by a link or a shim, which may be anywhere
         environment = replace(environment, folder=inside.prefix)
-    return Patient(folder, environment, machine, variables, inside)
+    own = with_backend(Path(environment.folder), variables)
+    return Patient(folder, environment, machine, own, inside)
 
 
 def readmit(patient: Patient) -> Patient:
@@ -105,7 +103,7 @@ def examine(subject: Subject, patient: Patient) -> list[Trouble]:
             f"{subject.name}: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         )
         remedy = "tfup detect --record machine.json"
-        found.append(trouble("examination-crashed", evidence, remedy, own=CRASHED, state="crashed"))
+        found.append(trouble("examination-crashed", evidence, remedy, state="crashed"))
     return found
 
 
@@ -190,7 +188,7 @@ def recognise(text: str, evidence: str, patient: Patient) -> Trouble:
     matches = explain(text.encode(), lambda: patient.machine, words_of(patient)).matches
     if matches:
         return trouble(matches[0].id, evidence, matches[0].remedy)
-    return trouble("tensorflow-fails", evidence, "tfup check", own=UNEXPLAINED)
+    return trouble("tensorflow-fails", evidence, "tfup check")
 
 
 # ---------------------------------------------------------------- the repair

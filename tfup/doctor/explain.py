@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tfup.doctor import facts as facts_about
 from tfup.doctor.catalogue import KnownIssue, anchor, issues
+from tfup.doctor.facts import Facts
 from tfup.doctor.log_text import clean, decode, split_bars
 from tfup.doctor.search import Log, evidence, find, prepare
 from tfup.doctor.words import Words, fill
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tfup.doctor.catalogue import Confidence
-    from tfup.doctor.facts import Facts
     from tfup.model import Machine
 
 LEVELS = ("cause", "consequence", "noise")
@@ -40,6 +40,13 @@ class Found(NamedTuple):
     """Only messages were found that are harmless without an NVIDIA GPU."""
 
 
+class Origin(NamedTuple):
+    """Where a log comes from: what it tells itself, and with what is installed here."""
+
+    told: Facts
+    with_here: Facts
+
+
 class Weighed(NamedTuple):
     """An issue with what speaks for it; these sort by what is named first."""
 
@@ -51,20 +58,24 @@ class Weighed(NamedTuple):
     found: Found
 
 
-def explain(content: bytes, look: Callable[[], Machine], words: Words) -> ExplainDocument:
+def explain(
+    content: bytes, look: Callable[[], Machine], words: Words, read_here: Callable[[], Facts] = Facts
+) -> ExplainDocument:
     """Return what is known about a log, the most likely cause first.
 
-    `look` finds out about the machine; it is asked only where an issue depends on it.
+    `look` finds out about the machine, and is asked only where an issue depends on it; `read_here` about
+    what is installed, which decides where the text does not, and fills the blanks of the remedies.
     """
     original = clean(decode(content))
     text = split_bars(original)
     found = list(search(text))
     machine = look() if any(map(depends_on_machine, found)) else None
     facts = where_from(text, found, machine)
-    weighed = sorted(weigh(found, text, facts, machine), key=lambda one: one[:-1])
+    here = facts_about.facts_from_here(facts, read_here() if found else Facts(), words.os)
+    weighed = sorted(weigh(found, text, Origin(facts, here), machine), key=lambda one: one[:-1])
     faults = worth_naming([one for one in weighed if LEVELS[one.level] != "noise"])
     noise = [one for one in weighed if LEVELS[one.level] == "noise"]
-    tell = partial(describe, original=original, text=text, facts=facts, words=words)
+    tell = partial(describe, original=original, text=text, facts=here, words=words)
     return ExplainDocument(tuple(map(tell, faults)), tuple(map(tell, noise)))
 
 
@@ -105,11 +116,13 @@ def depends_on_machine(found: Found) -> bool:
     return found.needs_gpu or found.issue.soft or not found.issue.text_alone_decides
 
 
-def weigh(found: list[Found], text: str, facts: Facts, machine: Machine | None) -> Iterator[Weighed]:
+def weigh(found: list[Found], text: str, origin: Origin, machine: Machine | None) -> Iterator[Weighed]:
     """Yield what is worth naming, with what speaks for and against it."""
+    facts = origin.told
     here = machine if machine and facts_about.seen_on(facts, machine) else None
     for one in found:
-        agreement = facts_about.weigh(one.issue, facts, here)
+        known = facts if one.issue.text_alone_decides else origin.with_here
+        agreement = facts_about.weigh(one.issue, known, here)
         if not harmless(one, agreement, text) and not belongs_elsewhere(one.issue, facts):
             level, doubt = LEVELS.index(one.issue.level), doubts(one.issue, agreement)
             yield Weighed(level, doubt, -agreement, -one.place, one)

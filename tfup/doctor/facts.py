@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tfup.doctor.catalogue import Affected, KnownIssue
     from tfup.model import Machine
@@ -33,6 +34,9 @@ TENSORFLOW = re.compile(
     r"(?P<release>[0-2]\.\d+(?:\.\d+)*)",
     re.IGNORECASE,
 )
+PLACES = ("lib/python*/site-packages", "Lib/site-packages")
+RECORD = re.compile(r"(?P<name>[A-Za-z0-9_.]+)-(?P<version>\d[^-]*)(?:-py\d.*)?\.(?:dist|egg)-info$")
+TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-intel", "tensorflow-macos")
 KERAS = re.compile(r"(?<![\w-])keras(?:==|[- ]v?|\s+)(?P<release>[0-3]\.\d+(?:\.\d+)*)", re.IGNORECASE)
 
 
@@ -87,6 +91,42 @@ def facts_of_machine(facts: Facts, machine: Machine) -> Facts:
     if not seen_on(facts, machine):
         return facts
     return replace(facts, os=facts.os or machine.system.os, arch=facts.arch or machine.system.arch)
+
+
+def facts_of_environment(folder: Path, environ: Mapping[str, str]) -> Facts:
+    """Read what is installed in the project's environment, else in the active one, from names alone."""
+    named = (environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
+    roots = [folder / ".venv", *(Path(name) for name in named if name)]
+    places = (place for root in roots for pattern in PLACES for place in sorted(root.glob(pattern)))
+    place = next(places, None)
+    if place is None:
+        return Facts()
+    found = [record for path in place.iterdir() if (record := RECORD.match(path.name))]
+    versions = {record["name"].lower().replace("_", "-"): record["version"] for record in found}
+    python = re.fullmatch(r"python(\d+\.\d+)t?", place.parent.name)
+    return Facts(
+        python=python[1] if python else None,
+        tensorflow=next((versions[name] for name in TENSORFLOWS if name in versions), None),
+        keras=versions.get("keras"),
+    )
+
+
+def facts_from_here(told: Facts, here: Facts, os: str | None) -> Facts:
+    """Add what is installed here, unless the log speaks of another system, Python or release."""
+    pairs = (
+        (told.os, os or told.os),
+        (told.python, here.python),
+        (told.tensorflow, here.tensorflow),
+        (told.keras, here.keras),
+    )
+    if any(said and there and not f"{there}.".startswith(f"{said}.") for said, there in pairs):
+        return told
+    return replace(
+        told,
+        python=told.python or here.python,
+        tensorflow=here.tensorflow or told.tensorflow,
+        keras=here.keras or told.keras,
+    )
 
 
 def seen_on(facts: Facts, machine: Machine) -> bool:

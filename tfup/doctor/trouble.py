@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from tfup.doctor.catalogue import anchor, by_id
+from tfup.doctor.catalogue import anchor, words_for
 from tfup.documents import Finding
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Trouble(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What is said of a trouble that the catalogue does not know: its title and its cause."""
+    """What is said of one case of an issue in place of the catalogue's words: title and cause."""
 
     title: str
     cause: str
@@ -60,13 +60,11 @@ def trouble(  # noqa: PLR0913 - what a finding consists of, each word once
     state: State = "wrong",
     repair: Repair | None = None,
 ) -> Trouble:
-    """Return a trouble in the catalogue's words, or in its own where the catalogue does not know it."""
-    known = by_id().get(name)
-    if own is None and known is not None:
-        own, remedy = Own(known.title, known.cause), remedy or known.remedy[0]
-    title, cause = own or Own(name, "")
-    docs = anchor(name) if known else None
-    finding = Finding(name, title, state, cause, evidence, remedy or "", repair is not None, docs=docs)
+    """Return a trouble in the catalogue's words, or in its own where this case has others."""
+    known = words_for()[name]
+    title, cause = own or Own(known.title, known.cause)
+    remedy = remedy or known.remedy[0]
+    finding = Finding(name, title, state, cause, evidence, remedy, repair is not None, docs=anchor(name))
     return Trouble(finding, repair)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfup import tables
 from tfup.doctor.patient import read_place
-from tfup.doctor.trouble import Own, Repair, trouble
+from tfup.doctor.trouble import Repair, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,6 @@ OTHERS = frozenset(
 )
 """Modules that TensorFlow and Keras import."""
 SUFFIXES = (".py", ".pyc", *EXTENSION_SUFFIXES)
-SHADOWED = Own(
-    "A file of yours hides a package that TensorFlow needs",
-    "Python looks into the folder of the script, and into PYTHONPATH, before it looks at what is installed.",
-)
 
 
 def describe(patient: Patient) -> str:
@@ -69,7 +65,7 @@ def hiding_files(folder: Path) -> Iterator[Trouble]:
         elif name in standard:
             yield hidden("own-file-shadows-stdlib", path)
         elif name in OTHERS:
-            yield hidden("own-file-shadows-package", path, SHADOWED)
+            yield hidden("own-file-shadows-package", path)
 
 
 def module_name(path: Path) -> str | None:
@@ -86,11 +82,11 @@ def module_name(path: Path) -> str | None:
     return path.name.removesuffix(suffix) if suffix else None
 
 
-def hidden(name: str, path: Path, own: Own | None = None) -> Trouble:
+def hidden(name: str, path: Path) -> Trouble:
     """Return the trouble of a file that hides a module; a new name may break what imports it: ask."""
     new = free_name(path)
     repair = Repair(safe=False, act=partial(rename, path, new))
-    return trouble(name, str(path), f"mv '{path}' '{new}'", own=own, repair=repair)
+    return trouble(name, str(path), f"mv '{path}' '{new}'", repair=repair)
 
 
 def free_name(path: Path) -> Path:

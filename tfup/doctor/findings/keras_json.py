@@ -29,15 +29,6 @@ PACKAGES = {
 }
 """The packages that hold a back end; for TensorFlow the patient knows."""
 LARGEST = 100_000
-VALUE = Own(
-    "keras.json has a value of a wrong type", "Keras checks these values when it is imported, and ends there."
-)
-IGNORED = Own(
-    "KERAS_BACKEND is set, and this Keras does not look at it",
-    "tf.keras knows TensorFlow alone; other back ends are for standalone Keras before that, and for Keras 3.",
-)
-HOME = Own("KERAS_HOME is set, and this Keras does not look at it", "It reads .keras in your home folder.")
-NO_FOLDER = Own("KERAS_HOME names a file", "Keras looks for keras.json in the folder of that name.")
 NO_BACKEND = Own(
     "The back end of Keras is not installed",
     "Keras takes it by default, where neither file nor variable names one.",
@@ -155,8 +146,7 @@ def file_troubles(config: Config, reading: Reading) -> Iterator[Trouble]:
     for name, faults in kinds.items():
         evidence = "; ".join(f"{config.path}: {line}" for line in keras_config.places(faults))
         state: State = "warning" if all(fault.harmless for fault in faults) else "wrong"
-        own = VALUE if name == keras_config.VALUE else None
-        yield trouble(name, evidence, "tfup doctor --fix", own=own, state=state, repair=repair)
+        yield trouble(name, evidence, "tfup doctor --fix", state=state, repair=repair)
 
 
 def rewrite(path: Path, text: str) -> str:
@@ -202,15 +192,12 @@ def home_trouble(patient: Patient, config: Config) -> Iterator[Trouble]:
         return
     place = Path(home).expanduser()
     if not config.rule.home and (place / "keras.json").exists() and place != config.path.parent:
-        yield trouble(
-            "keras-home-ignored", f"KERAS_HOME={home}", "unset KERAS_HOME", own=HOME, state="warning"
-        )
+        yield trouble("keras-home-ignored", f"KERAS_HOME={home}", "unset KERAS_HOME", state="warning")
     elif config.rule.home and place.is_file():
         yield trouble(
             "keras-home-not-a-folder",
             f"KERAS_HOME={home}",
             f"export KERAS_HOME='{place.parent}'",
-            own=NO_FOLDER,
         )
 
 
@@ -221,9 +208,7 @@ def variable_troubles(patient: Patient, config: Config) -> Iterator[Trouble]:
     if value and not rule.variable:
         if value != rule.default:
             evidence = f"KERAS_BACKEND={value}; this Keras uses {rule.default}"
-            yield trouble(
-                "keras-backend-ignored", evidence, "unset KERAS_BACKEND", own=IGNORED, state="warning"
-            )
+            yield trouble("keras-backend-ignored", evidence, "unset KERAS_BACKEND", state="warning")
     elif value:
         yield from chosen_by_variable(patient, config, value)
     elif there and not by_file(config) and rule.backends and rule.default not in there:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from tfup import match, tables
+from tfup.beside import WITH_PYTHON, needs_of
 from tfup.doctor.catalogue import issue
 from tfup.doctor.trouble import Own, trouble
 from tfup.model import Wish
@@ -26,7 +27,6 @@ LEAST_MEMORY = 1_500_000_000
 """Bytes: an unpacked TensorFlow takes 1.3 GB, its import and a small model about as much memory."""
 LONGEST_PLACE = 110
 """Letters: the deepest file of TensorFlow lies some 150 below site-packages, and Windows stops at 260."""
-MEMORY = Own("There is little memory", "TensorFlow and a small model need more than this machine has in all.")
 ROOM = Own(
     "The disk is almost full", "An upgrade needs room for both environments, and Keras for what it saves."
 )
@@ -122,7 +122,7 @@ def room(machine: Machine) -> Iterator[Trouble]:
         yield trouble("disk-full", evidence, "tfup clean", own=ROOM, state="warning")
     if memory is not None and memory < LEAST_MEMORY:
         evidence = f"{memory / 1e9:.1f} GB of memory"
-        yield trouble("low-memory", evidence, "tfup install --slim", own=MEMORY, state="warning")
+        yield trouble("low-memory", evidence, "tfup install --slim", state="warning")
 
 
 def windows(patient: Patient) -> Iterator[Trouble]:
@@ -134,6 +134,10 @@ def windows(patient: Patient) -> Iterator[Trouble]:
     cards = [gpu.name or gpu.vendor for gpu in machine.gpus or () if gpu.vendor == "nvidia"]
     if cards and patient.tensorflow and concerns("windows-native-gpu-ended", patient.tensorflow.version):
         yield trouble("windows-native-gpu-ended", f"{cards[0]} stays unused", state="warning")
+    strange = next((path for path in (patient.root, patient.home) if not str(path).isascii()), None)
+    if strange and patient.tensorflow:
+        evidence = f"{strange} has letters beyond plain ASCII"
+        yield trouble("non-ascii-path-windows", evidence, r"tfup install --project C:\tf", state="warning")
     deep = next((place for place in patient.places if len(str(place)) > LONGEST_PLACE), None)
     if deep and machine.long_paths is False:
         evidence = f"{deep} has {len(str(deep))} letters, and LongPathsEnabled is 0"
@@ -145,8 +149,7 @@ def runtimes(patient: Patient) -> Iterator[Trouble]:
     found = patient.tensorflow
     if found is None or "msvc-runtime" in patient.packages or not patient.machine.runtimes:
         return
-    rows = (row for row in tables.releases(found.name) if row.version == found.version)
-    needed = sorted({name.removesuffix(".dll") for row in rows for name in row.vc_runtime})
+    needed = [name for name in needs_of(found.name, found.version).parts if name not in WITH_PYTHON]
     missing = [name for name in needed if patient.machine.runtimes.get(name) is None]
     if missing:
         evidence = f"{found.name} {found.version} loads {', '.join(missing)}, not in System32"

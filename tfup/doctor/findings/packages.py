@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,22 +32,8 @@ CONDAS = {
 }
 """What conda and pip must not both install."""
 SHOWN = 3
-TWO = Own(
-    "Two packages share one folder",
-    "Both were unpacked over each other: parts of each are missing, and removing one breaks the other.",
-)
-MISSING = Own(
-    "Files of an installed package are missing",
-    "The package's own list names files that are not there: another package with the same folder was"
-    " removed, or the installation was interrupted.",
-)
-TWICE = Own(
-    "A package has the records of two versions",
-    "An upgrade was interrupted: Python imports one version, pip sees the other.",
-)
-NONE = Own(
-    "TensorFlow is not installed", "No package in this environment holds a TensorFlow, nor another back end."
-)
+SHELL = re.compile(r"tensorrt(?:-cu\d+)?")
+BINDINGS = re.compile(r"tensorrt(?:-cu\d+)?-bindings")
 HELD = Own(
     "Programs use the environment that is to be repaired",
     "Windows replaces no file that a program holds open; elsewhere old files are mixed with new ones.",
@@ -67,6 +54,7 @@ def examine(patient: Patient) -> Iterator[Trouble]:
     yield from mixed(patient)
     yield from (leftover_trouble(patient, path) for path in leftovers)
     yield from empty_records(patient)
+    yield from without_bindings(patient)
     twice = [*several_versions(patient)]
     yield from twice
     shared = [*sharing(patient)]
@@ -90,7 +78,19 @@ def absent(patient: Patient) -> Iterator[Trouble]:
             "keras-without-backend", f"{patient.keras.record}, and no package of a back end", remedy
         )
     elif not patient.packages.keys() & {"tensorflow-gpu", "tf-nightly"}:
-        yield trouble("no-tensorflow", f"{patient.environment.folder}", remedy, own=NONE)
+        yield trouble("no-tensorflow", f"{patient.environment.folder}", remedy)
+
+
+def without_bindings(patient: Patient) -> Iterator[Trouble]:
+    """Yield a `tensorrt` that is a shell, without the package that holds its compiled parts."""
+    shells = [one for name, one in patient.packages.items() if SHELL.fullmatch(name)]
+    lists = [one.files() for one in shells]
+    whole = any(name.endswith(CODE[1:]) for files in lists for name in files)
+    bound = any(BINDINGS.fullmatch(name) for name in patient.packages)
+    if shells and all(lists) and not whole and not bound:
+        evidence = f"{shells[0].record}, and no package tensorrt-bindings"
+        repair = Repair(safe=False, uninstall=tuple(one.name for one in shells))
+        yield package_trouble(patient, "tensorrt-metapackage-without-bindings", evidence, repair)
 
 
 def find_leftovers(patient: Patient) -> Iterator[Path]:
@@ -148,7 +148,7 @@ def several_versions(patient: Patient) -> Iterator[Trouble]:
             newest = max(found, key=lambda one: version_of(one.version))
             evidence = ", ".join(str(one.record) for one in found)
             repair = Repair(reinstall=(f"{name}=={newest.version}",))
-            yield package_trouble(patient, "two-versions", evidence, repair, own=TWICE)
+            yield package_trouble(patient, "two-versions", evidence, repair)
 
 
 def sharing(patient: Patient) -> Iterator[Trouble]:
@@ -165,8 +165,7 @@ def sharing(patient: Patient) -> Iterator[Trouble]:
             evidence = (
                 f"{' and '.join(f'{one.name} {one.version}' for one in owners)} in {keep.place / module}"
             )
-            own = None if name == "tensorboard-duplicate-plugins" else TWO
-            yield package_trouble(patient, name, evidence, repair, own=own)
+            yield package_trouble(patient, name, evidence, repair)
 
 
 def owners_of(patient: Patient, module: str) -> list[Distribution]:
@@ -213,7 +212,7 @@ def incomplete(patient: Patient) -> Iterator[Trouble]:
             more = f" and {len(gone) - SHOWN} more" if len(gone) > SHOWN else ""
             evidence = f"{one.name} {one.version} lacks {', '.join(gone[:SHOWN])}{more} in {one.place}"
             repair = Repair(reinstall=(f"{one.name}=={one.version}",))
-            yield package_trouble(patient, "files-missing", evidence, repair, own=MISSING)
+            yield package_trouble(patient, "files-missing", evidence, repair)
 
 
 def is_code(name: str) -> bool:

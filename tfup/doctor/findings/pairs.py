@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tfup import tables
-from tfup.doctor.catalogue import by_id
+from tfup.doctor.catalogue import by_id, words_for
 from tfup.doctor.findings import packages
 from tfup.doctor.patient import installer_of
 from tfup.doctor.trouble import Own, Repair, package_trouble
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from tfup.doctor.trouble import Trouble
 
 ABSENT = "none"
-MISSING = Own("A required package is missing", "A package that is installed cannot do without it.")
-UNMET = Own(
-    "A package has a version that another one refuses",
-    "It was installed or upgraded by a later command, which did not look at what was there.",
-)
 
 
 class PairRow(Struct, frozen=True, omit_defaults=True):
@@ -166,8 +161,9 @@ def tell(patient: Patient, fault: Fault) -> Trouble:
     if name:
         return package_trouble(patient, name, evidence, repair)
     if fault.found is None:
-        return package_trouble(patient, "requirement-missing", evidence, repair, own=MISSING)
-    own = Own(UNMET.title, fault.why or UNMET.cause)
+        return package_trouble(patient, "requirement-missing", evidence, repair)
+    unmet = words_for()["requirement-unmet"]
+    own = Own(unmet.title, fault.why or unmet.cause)
     return package_trouble(patient, "requirement-unmet", evidence, repair, own=own)
 
 

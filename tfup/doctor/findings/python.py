@@ -10,7 +10,7 @@ from packaging.tags import parse_tag
 
 from tfup import tables
 from tfup.doctor.findings.pairs import PairRow
-from tfup.doctor.trouble import Own, Repair, package_trouble, trouble
+from tfup.doctor.trouble import Repair, package_trouble, trouble
 from tfup.match import FAMILIES
 
 if TYPE_CHECKING:
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from tfup.tables import BuildRow
 
 WIDE = 64
-GONE = Own(
-    "The Python of the environment does not start",
-    "The interpreter that the environment was made from was removed, moved or updated, or the environment"
-    " was copied from another place.",
-)
-FOREIGN = Own(
-    "A package was made for another Python",
-    "Its compiled modules carry the tag of another Python or processor, so this one cannot load them: the"
-    " packages were copied from another environment, or the Python below them was exchanged.",
-)
 
 
 def describe(patient: Patient) -> str:
@@ -65,7 +55,7 @@ def gone(patient: Patient) -> Trouble:
     python = Path(patient.environment.python)
     target = f", which leads to {python.readlink()}" if python.is_symlink() else ""
     why = "does not start" if python.exists() else "is not there"
-    return trouble("python-gone", f"{python}{target} {why}", remake(patient), own=GONE)
+    return trouble("python-gone", f"{python}{target} {why}", remake(patient))
 
 
 def remake(patient: Patient) -> str:
@@ -87,9 +77,7 @@ def foreign_packages(patient: Patient, inside: Inside) -> Iterator[Trouble]:
         evidence = "; ".join(f"{one.record} is tagged {one.tags[0]}" for one in foreign)
         pins = tuple(f"{one.name}=={one.version}" for one in foreign)
         evidence = f"Python {inside.version} on {inside.machine}, but {evidence}"
-        yield package_trouble(
-            patient, "made-for-another-python", evidence, Repair(reinstall=pins), own=FOREIGN
-        )
+        yield package_trouble(patient, "made-for-another-python", evidence, Repair(reinstall=pins))
 
 
 def is_foreign(found: Distribution, inside: Inside) -> bool:

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfup.doctor import libstdcxx
 from tfup.doctor.findings.pairs import applies, rows
-from tfup.doctor.trouble import Own, Repair, package_trouble, trouble
+from tfup.doctor.trouble import Repair, package_trouble, trouble
+from tfup.match import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tfup.doctor.patient import Patient
     from tfup.doctor.trouble import Trouble
 
-HOME = Own(
-    "PYTHONHOME is set",
-    "It sends every Python to one standard library, whichever it was made for; most do not start.",
-)
-PURE = Own(
-    "protobuf is told to do without its compiled part",
-    "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python makes reading models and logs many times slower.",
-)
-RELATIVE = Own(
-    "LD_LIBRARY_PATH has an entry that means the current folder",
-    "An empty or relative entry makes the loader take libraries from wherever you happen to be.",
-)
-STUBS = Own(
-    "LD_LIBRARY_PATH has CUDA's stubs",
-    "They are for linking only: a program that loads libcuda.so from there finds no graphics card.",
-)
 YES = {"1", "true"}
 WATCHED = (
     "PYTHONHOME", "PYTHONPATH", "PYTHONNOUSERSITE", "KERAS_BACKEND", "KERAS_HOME", "LD_LIBRARY_PATH",
     "TF_USE_LEGACY_KERAS", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION",
 )  # fmt: skip
-LIBRARY = "libstdc++.so.6"
-SYSTEM_FOLDERS = (
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib64",
-    "/lib64",
-    "/usr/lib",
-)
-LEVEL = re.compile(rb"GLIBCXX_3\.4\.(\d+)\0")
+NEWER = "update the system's libstdc++, or `conda install -c conda-forge libstdcxx-ng` in a conda environment"
 
 
 def describe(patient: Patient) -> str:
@@ -57,10 +33,10 @@ def examine(patient: Patient) -> Iterator[Trouble]:
     """Yield the variables that do harm."""
     value = patient.variables.get
     if value("PYTHONHOME"):
-        yield trouble("pythonhome-set", f"PYTHONHOME={value('PYTHONHOME')}", "unset PYTHONHOME", own=HOME)
+        yield trouble("pythonhome-set", f"PYTHONHOME={value('PYTHONHOME')}", "unset PYTHONHOME")
     if value("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION") == "python":
         name = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
-        yield trouble("protobuf-in-python", f"{name}=python", f"unset {name}", own=PURE, state="warning")
+        yield trouble("protobuf-in-python", f"{name}=python", f"unset {name}", state="warning")
     if (value("TF_USE_LEGACY_KERAS") or "").lower() in YES:
         yield from legacy_keras(patient)
     yield from loader_path(patient)
@@ -86,52 +62,37 @@ def loader_path(patient: Patient) -> Iterator[Trouble]:
     relative = [entry for entry in entries if not entry.startswith("/")]
     if relative:
         remedy = f"export LD_LIBRARY_PATH='{':'.join(entry for entry in entries if entry not in relative)}'"
-        yield trouble(
-            "loader-path-relative", f"LD_LIBRARY_PATH={text}", remedy, own=RELATIVE, state="warning"
-        )
+        yield trouble("loader-path-relative", f"LD_LIBRARY_PATH={text}", remedy, state="warning")
     stubs = [
         entry for entry in entries if Path(entry).name == "stubs" and any(Path(entry).glob("libcuda.so*"))
     ]
     if stubs:
         remedy = f"export LD_LIBRARY_PATH='{':'.join(entry for entry in entries if entry not in stubs)}'"
-        yield trouble(
-            "loader-path-stubs", f"LD_LIBRARY_PATH has {stubs[0]}", remedy, own=STUBS, state="warning"
-        )
+        yield trouble("loader-path-stubs", f"LD_LIBRARY_PATH has {stubs[0]}", remedy, state="warning")
     yield from old_library(patient, [entry for entry in entries if entry])
 
 
-def old_library(patient: Patient, entries: list[str]) -> Iterator[Trouble]:
-    """Yield a libstdc++ on the loader's path that is older than what TensorFlow was linked against.
+def old_library(
+    patient: Patient, entries: list[str], system: Iterable[str] | None = None
+) -> Iterator[Trouble]:
+    """Yield a libstdc++ that is older than what TensorFlow was linked with; `system` are its folders.
 
-    TensorFlow's own library is large, and is read only where the system's libstdc++ is the newer one.
+    TensorFlow's own library is large, and is read only where LD_LIBRARY_PATH leads to an older one than the
+    system's; what was measured of its release is in a table.
     """
-    first = next((Path(entry, LIBRARY) for entry in entries if Path(entry, LIBRARY).is_file()), None)
-    system = next((Path(place, LIBRARY) for place in SYSTEM_FOLDERS if Path(place, LIBRARY).is_file()), None)
-    if first is None or system is None or level_of(first) >= level_of(system):
+    arch, found = patient.machine.system.arch or "", patient.tensorflow
+    if system is None:
+        system = libstdcxx.SYSTEM_FOLDERS.get(arch, ())
+    first, own = libstdcxx.taken(patient, entries, system), libstdcxx.taken(patient, (), system)
+    if first is None or found is None:
         return
-    needed = max((level_of(path) for path in frameworks(patient)), default=0)
-    if needed > level_of(first):
-        evidence = f"{first} ends at GLIBCXX_3.4.{level_of(first)}; TensorFlow needs GLIBCXX_3.4.{needed}"
+    level = libstdcxx.level_of(first)
+    family = FAMILIES.get((patient.machine.system.os or "", arch), "")
+    needs = libstdcxx.needed(found.name, found.version, family) or 0
+    if own and libstdcxx.level_of(own) > level:
+        needs = max([needs, *map(libstdcxx.level_of, libstdcxx.frameworks(patient))])
+    if 0 < level < needs:
+        evidence = f"{first} ends at GLIBCXX_3.4.{level}; TensorFlow needs GLIBCXX_3.4.{needs}"
         kept = ":".join(entry for entry in entries if Path(entry) != first.parent)
-        yield trouble("libstdcxx-too-old", evidence, f"export LD_LIBRARY_PATH='{kept}'")
-
-
-def level_of(path: Path) -> int:
-    """Return the newest GLIBCXX version that a library names, 0 where it names none."""
-    import mmap
-
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            return 0
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return max((int(found[1]) for found in LEVEL.finditer(content)), default=0)
-
-
-def frameworks(patient: Patient) -> Iterator[Path]:
-    """Yield the library that all parts of TensorFlow are linked with."""
-    for place in patient.places:
-        for pattern in (
-            "tensorflow/libtensorflow_framework.so*",
-            "tensorflow_core/libtensorflow_framework.so*",
-        ):
-            yield from place.glob(pattern)
+        leave = f"export LD_LIBRARY_PATH='{kept}'"
+        yield trouble("libstdcxx-too-old", evidence, leave if str(first.parent) in entries else NEWER)

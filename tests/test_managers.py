@@ -115,7 +115,9 @@ def test_other_pins_make_a_new_environment(person: pytest.MonkeyPatch, tmp_path:
     assert "sunny==1.0" in (folder / "requirements.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("damage", ["package added", "package removed", "interpreter gone", "stamp broken"])
+@pytest.mark.parametrize(
+    "damage", ["package added", "package removed", "file removed", "interpreter gone", "stamp broken"]
+)
 def test_a_damaged_environment_is_made_anew(person: pytest.MonkeyPatch, tmp_path: Path, damage: str) -> None:
     """An environment that no longer is what was made is not taken for it."""
     folder = tmp_path / "project"
@@ -124,6 +126,7 @@ def test_a_damaged_environment_is_made_anew(person: pytest.MonkeyPatch, tmp_path
     harm: dict[str, Callable[[], object]] = {
         "package added": (site / "odd-1.0.dist-info").mkdir,
         "package removed": lambda: (site / "sunny-1.0.dist-info").rename(tmp_path / "gone"),
+        "file removed": (site / "sunny.py").unlink,
         "interpreter gone": Path(environment.python).unlink,
         "stamp broken": lambda: (folder / ".venv" / "tfup.json").write_text("{", encoding="utf-8"),
     }
@@ -177,14 +180,6 @@ def test_an_environment_notes_what_it_was_made_from(person: pytest.MonkeyPatch, 
 
     assert {"requirements", "python", "python_path", "tfup", "packages"} == noted.keys()
     assert ["sunny-1.0.dist-info"] == noted["packages"]
-
-
-def test_conda_is_refused_with_the_way_out(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Conda environments come later; the hint names what works today, and nothing is changed."""
-    with pytest.raises(InstallFailed) as caught:
-        install(tmp_path / "project", pin("sunny", "1.0"), manager="conda")
-
-    assert "tfup install --manager pipenv" == caught.value.hint
 
 
 def test_a_broken_plan_is_named(tmp_path: Path) -> None:

@@ -1,25 +1,64 @@
-"""Stage 4 for people who use conda; a later version makes these environments."""
+"""Stage 4 for people who use conda, mamba, micromamba or pixi: DIR/.venv is a conda environment.
+
+Conda brings Python, and CUDA's libraries for older GPU builds, from the channels of environment.yml; uv
+installs the pins into it as into any other, each file checked against its hash. So the environment is kept,
+brought back and checked like all others.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tfup.errors import InstallFailed, Need
+from tfup.formats.environment_yml import conda_part
+from tfup.machine.probe import Live
+from tfup.managers import conda_programs, in_use, uv, venv
+from tfup.managers.transaction import read_json, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tfup.managers.uv import Mode
-    from tfup.model import Plan, Project
+    from tfup.model import Environment, Plan, Project
 
 
-def install(project: Project, plan: Plan, mode: Mode, say: Callable[[str], None]) -> NoReturn:  # noqa: ARG001
-    """Refuse, and name the manager that does it today; the arguments are those of every manager."""
-    need = Need("manager", "pipenv or venv", "conda")
-    sentence = "Environments made with conda come with a later tfup; environment.yml is there already."
-    raise InstallFailed(sentence, (need,), "tfup install --manager pipenv")
+def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> Environment:
+    """Make the environment from the project's files, unless it already is what they ask for.
+
+    Inside a transaction. Raises InstallFailed, IndexUnreachable or Unresolvable.
+    """
+    return venv.ensure(project, plan, wanted(project, plan), lambda: make(project, plan, mode, say))
 
 
 def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001 - as every manager has it
-    """Return the command that makes the environment with conda itself."""
-    return (f"conda env create -f '{project.environment_yml}'",)
+    """Return the commands that use the environment: those of the program that made it."""
+    prefix = Path(project.folder, ".venv")
+    program = read_json(prefix / "tfup.json").get("program", conda_programs.NAMES[0])
+    return (conda_programs.activation(program, venv.quoted(prefix)), "python")
+
+
+def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> None:
+    """Make the environment anew; the program is looked for before the old one is moved aside."""
+    folder, prefix = Path(project.folder), Path(project.folder, ".venv")
+    program = conda_programs.find(Live(), folder)
+    in_use.wait(prefix, say)
+    set_aside(folder)
+    conda_programs.create(program, prefix, read_conda_part(project), mode)
+    (prefix / "tfup.json").write_text(json.dumps({"program": program.name}), encoding="utf-8")
+    python = uv.interpreter(prefix)
+    venv.fill(python, project, plan, mode)
+    venv.renew_pylock(python, project, mode, say)
+
+
+def wanted(project: Project, plan: Plan) -> dict[str, Any]:
+    """Return what an environment notes of the files that it was made from; its Python is conda's own."""
+    content = read_conda_part(project).encode()
+    noted = venv.wanted(project, venv.choice_of(plan))
+    return noted | {"python_path": None, "conda": hashlib.sha256(content).hexdigest()}
+
+
+def read_conda_part(project: Project) -> str:
+    """Return what environment.yml asks of conda, without the comments, which tell no more than that."""
+    text = conda_part(Path(project.environment_yml).read_text(encoding="utf-8"))
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))

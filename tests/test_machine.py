@@ -327,7 +327,8 @@ def test_cudnn_of_pip_and_conda_is_found(tmp_path: Path) -> None:
     machine = detect(Live({"HOME": str(tmp_path), "VIRTUAL_ENV": f"{tmp_path}/venv"}))
 
     found = [cudnn for cudnn in machine.cudnn or () if str(cudnn.path).startswith(str(tmp_path))]
-    assert [Cudnn("7.6.5", str(conda), "10.1"), Cudnn("9.1.0.70", str(pip), "12")] == found
+    expected = [Cudnn("7.6.5", str(conda), "10.1", "conda"), Cudnn("9.1.0.70", str(pip), "12", "pip")]
+    assert expected == found
 
 
 def test_rosetta_does_not_hide_the_processor() -> None:

@@ -6,9 +6,8 @@ import ast
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +15,6 @@ from tests.pythons import interpreters
 from tfup.folders import cache_folder
 from tfup.machine import Live, detect
 from tfup.machine import interpreters as asking
-from tfup.machine.readers import registered_in
 
 if TYPE_CHECKING:
     from tfup.model import Interpreter
@@ -190,55 +188,6 @@ def test_an_interpreter_of_our_own_is_not_the_persons(live: Live, tmp_path: Path
     (tmp_path / "bin/python3").symlink_to(private / "python3.11")
 
     assert ["3.9.1"] == [python.version for python in found_in(tmp_path, live)]
-
-
-class Registry:
-    """A stand-in for winreg: two interpreters, one of them in the 32-bit view only."""
-
-    KEY_READ = 1
-    VALUES: ClassVar = {
-        256: {
-            r"Software\Python\PythonCore\3.6\InstallPath": "C:\\Python36\\",
-            r"Software\Python\PyLauncher": "",
-        },
-        512: {
-            r"Software\Python\PythonCore\3.6\InstallPath": "C:\\Python36\\",
-            r"Software\Python\PythonCore\3.7-32\InstallPath": "C:\\Python37-32",
-        },
-    }
-
-    def OpenKey(self, root: int, place: str, _: int, access: int) -> nullcontext[tuple[str, dict[str, str]]]:  # noqa: N802 (as winreg)
-        """Return the key, with what stands below it; OSError where there is none."""
-        values = self.VALUES[access - self.KEY_READ] if root == 1 else {}
-        found = {path: value for path, value in values.items() if f"{path}\\".startswith(f"{place}\\")}
-        if not found:
-            raise OSError(place)
-        return nullcontext((place, found))
-
-    def names(self, key: tuple[str, dict[str, str]]) -> list[str]:
-        """Return the names right below a key."""
-        return sorted({path[len(key[0]) + 1 :].split("\\")[0] for path in key[1] if path != key[0]})
-
-    def QueryInfoKey(self, key: tuple[str, dict[str, str]]) -> tuple[int]:  # noqa: N802
-        """Return how many there are."""
-        return (len(self.names(key)),)
-
-    def EnumKey(self, key: tuple[str, dict[str, str]], number: int) -> str:  # noqa: N802
-        """Return one of them."""
-        return self.names(key)[number]
-
-    def QueryValue(self, key: tuple[str, dict[str, str]], _: None) -> str:  # noqa: N802
-        """Return what stands at the key itself."""
-        return key[1][key[0]]
-
-
-def test_the_registry_of_windows_is_read_in_both_views() -> None:
-    """As the py launcher does: every company and tag, with or without a backslash at the end."""
-    registry = Registry()
-
-    assert [r"C:\Python36\python.exe"] == list(registered_in(registry, 1, 256))
-    assert [r"C:\Python36\python.exe", r"C:\Python37-32\python.exe"] == list(registered_in(registry, 1, 512))
-    assert [] == list(registered_in(registry, 2, 512))
 
 
 # ---------------------------------------------------------------- the memory

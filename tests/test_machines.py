@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, to_builtins
 from msgspec.json import decode
 
 from tests.running import tfup
@@ -26,6 +26,10 @@ AS_PROCESSES = (
 )
 
 
+OF_THE_PINS = {"not-proved-before", "python-out-of-support", "known-vulnerabilities"}
+"""What a plan warns of beside what the match does."""
+
+
 class Row(Struct, frozen=True, forbid_unknown_fields=True):
     """What is expected of one wish on one machine: a choice, or the nearest release and its obstacles."""
 
@@ -34,6 +38,8 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     warnings: list[str]
     choice: list[str] | UnsetType = UNSET
     """Project, version, Python, and whether that was found or is to be obtained."""
+    gpu: list[str] | UnsetType = UNSET
+    """Where one is used: accelerator, CUDA and whose, and the verdict of each kind of card."""
     nearest: list[str] | UnsetType = UNSET
     obstacles: list[str] | UnsetType = UNSET
 
@@ -48,10 +54,18 @@ def answer(row: Row) -> Row:
     warnings, choice, near = [notice.id for notice in found.warnings], found.choice, found.nearest
     if choice:
         parts = [choice.project, choice.version, choice.python, choice.python_from]
-        return Row(row.file, row.wish, warnings, choice=parts)
+        return Row(row.file, row.wish, warnings, choice=parts, gpu=use_of_gpu(to_builtins(choice)))
     assert near is not None
     names = [obstacle.name for obstacle in near.obstacles]
     return Row(row.file, row.wish, warnings, nearest=[near.project, near.version], obstacles=names)
+
+
+def use_of_gpu(choice: dict[str, Any]) -> list[str] | UnsetType:
+    """Return how a choice uses the GPU, as a row says it."""
+    if choice["accelerator"] == "cpu":
+        return UNSET
+    cuda = filter(None, (choice["cuda"], choice["cuda_from"]))
+    return [choice["accelerator"], *cuda, *dict.fromkeys(card["verdict"] for card in choice["gpus"])]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join([row.file.removesuffix(".json"), *row.wish]))
@@ -85,11 +99,11 @@ def test_the_command_says_what_the_match_says(name: str, tmp_path: Path) -> None
 
 def told(row: Row, plan: dict[str, Any]) -> Row:
     """Return what a plan document says, as a row."""
-    own = [notice["id"] for notice in plan["warnings"] if notice["id"] != "not-proved-before"]
+    own = [notice["id"] for notice in plan["warnings"] if notice["id"] not in OF_THE_PINS]
     choice = plan["choice"]
     if choice:
         parts = [choice[name] for name in ("project", "version", "python", "python_from")]
-        return Row(row.file, row.wish, own, choice=parts)
+        return Row(row.file, row.wish, own, choice=parts, gpu=use_of_gpu(choice))
     near = [plan["nearest"]["project"], plan["nearest"]["version"]]
     return Row(row.file, row.wish, own, nearest=near, obstacles=[one["name"] for one in plan["obstacles"]])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from msgspec.structs import replace
-from packaging.version import Version
 
 from tests.test_pin import CHOICE
 from tfup import tables
@@ -36,7 +35,7 @@ def test_another_release_on_the_same_python_is_nearer_than_the_same_release_on_a
 
     assert near is not None
     assert "cp37" == near.python_tag
-    assert Version("1.14") <= Version(near.version) < Version("2.1")
+    assert "1.15.5" != near.version
 
 
 def test_where_nothing_was_proved_nothing_is_offered() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from tfup.accelerators import changes as accelerators
 from tfup.match import (
     FAMILIES,
     SYSTEM_NAMES,
@@ -21,6 +22,7 @@ from tfup.match import (
     pair_of,
     python_row,
     starts_on,
+    uses_gpu,
     wished_version,
 )
 from tfup.model import Build, Interpreter, Machine, System, Wish
@@ -57,9 +59,16 @@ def describe_gain(requirement: str, change: Change, left: tuple[Obstacle, ...]) 
     choice = find_choice(requirement, change)
     still = ", ".join(dict.fromkeys(obstacle.name for obstacle in left))
     if not still and choice:
-        return f"gives {choice.project} {choice.version}"
-    instead = f"{choice.project} {choice.version}" if choice else "nothing yet"
+        return f"gives {describe_choice(choice, change)}"
+    instead = describe_choice(choice, change) if choice else "nothing yet"
     return f"gives {instead}; what keeps {requirement} away then: {still or 'the rest of the wish'}"
+
+
+def describe_choice(choice: Choice, change: Change) -> str:
+    """Return a choice with where it runs, where that is a question."""
+    place = " on the GPU" if choice.accelerator != "cpu" else " on the processor alone"
+    asked = choice.accelerator != "cpu" or uses_gpu(change.machine, change.wish)
+    return f"{choice.project} {choice.version}{place if asked else ''}"
 
 
 def find_choice(requirement: str, change: Change) -> Choice | None:
@@ -140,6 +149,18 @@ def use_cpu(_build: Build, machine: Machine, wish: Wish) -> Change:
     return Change("--cpu", machine, replace(wish, gpu=False))
 
 
+def change_gpu_part(
+    change: Callable[[Build, Machine], tuple[str, Machine] | None],
+) -> Callable[[Build, Machine, Wish], Change | None]:
+    """Return a change of what the GPU needs as one of this module."""
+
+    def changed(build: Build, machine: Machine, wish: Wish) -> Change | None:
+        found = change(build, machine)
+        return Change(*found, wish) if found else None
+
+    return changed
+
+
 def name_release(build: Build, machine: Machine, wish: Wish) -> Change:
     """Ask for a withdrawn release by its number."""
     others = tuple(text for text in wish.requirements if not is_build(text))
@@ -158,6 +179,10 @@ CHANGES: dict[str, Callable[[Build, Machine, Wish], Change | None]] = {
     "carrier": drop_python,
     "keras": change_keras,
     "accelerator": use_cpu,
+    "driver": change_gpu_part(accelerators.newer_driver),
+    "gpu": change_gpu_part(accelerators.other_card),
+    "cuda": change_gpu_part(accelerators.other_toolkit),
+    "cudnn": change_gpu_part(accelerators.other_cudnn),
     "yanked": name_release,
 }
 """By the name of the obstacle."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from tfup.model import Environment, Machine, Outcome, PassedOver, Plan, Project
+from tfup.model import Accelerator, Environment, Machine, Outcome, PassedOver, Plan, Project
 
 if TYPE_CHECKING:
     from tfup.errors import TfupError
@@ -74,6 +74,8 @@ class CheckDocument(Struct, frozen=True):
     """`check`: what each check found."""
 
     outcomes: tuple[Outcome, ...]
+    report: str | None = None
+    """The HTML page that was written."""
     schema: Literal[1] = 1
 
 
@@ -173,6 +175,8 @@ class VersionRow(Struct, frozen=True):
     keras: str | None
     proof: Literal["proved", "resolved", "none"]
     on: str | None
+    accelerator: Accelerator = "cpu"
+    """What it computes on here; the processor where no card of this machine can be used."""
 
 
 class VersionsDocument(Struct, frozen=True):

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
 from packaging.specifiers import SpecifierSet
 from packaging.tags import mac_platforms
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tfup import tables
+from tfup import accelerators, backends, tables
+from tfup.accelerators.notices import (
+    gpu_notices,
+    missing_libraries,
+    other_card_notice,
+    unknown_gpu_facts,
+    unused_notice,
+)
+from tfup.accelerators.obstacles import gpu_obstacles
+from tfup.conda_channels import has_python
 from tfup.errors import Need, UnknownVersion
 from tfup.model import Build, Choice, Interpreter, Machine, Match, Notice, Obstacle, PassedOver, System, Wish
 from tfup.tables import BuildRow, CarrierRow, PythonRow
@@ -67,26 +77,77 @@ class Candidate(NamedTuple):
 
 
 def match(machine: Machine, wish: Wish, table: Table = tables.releases) -> Match:
-    """Return the newest build that fits, and every newer release passed over.
+    """Return the newest build that uses the GPU, else the newest that fits, and every better one passed over.
 
     Raises UnknownVersion when no release at all meets the versions wished for.
     """
+    if not uses_gpu(machine, wish):
+        return search(machine, wish, table)
+    on_gpu = search(machine, replace(wish, gpu=True, slim=False), table)
+    older = None if on_gpu.choice else under_older_name(machine, wish)
+    if wish.gpu and older and not any(map(is_build, wish.requirements)):
+        return older
+    if on_gpu.choice or wish.gpu:
+        return on_gpu
+    return without_gpu(search(machine, replace(wish, gpu=False), table), on_gpu, older, machine)
+
+
+def uses_gpu(machine: Machine, wish: Wish) -> bool:
+    """Tell whether a GPU is to be used if one can be: demanded, here, or meant by the name of the build."""
+    if wish.gpu is not None or backends.is_wished(wish):
+        return bool(wish.gpu)
+    return accelerators.has_gpu(machine) or canonicalize_name(wished_build(wish, machine).name) == GPU_PROJECT
+
+
+def under_older_name(machine: Machine, wish: Wish) -> Match | None:
+    """Return the release under the name that GPU builds had once, if it uses the GPU with the CUDA here."""
+    wanted = wished_build(wish, machine)
+    if not machine.cuda or canonicalize_name(wanted.name) != DEFAULT_PROJECT:
+        return None
+    served = [row for row in tables.releases(GPU_PROJECT) if accelerators.is_served(row, machine)]
+    if not any(wanted.specifier.contains(row.version) for row in served):
+        return None
+    beside = tuple(text for text in wish.requirements if not is_build(text))
+    renamed = f"{GPU_PROJECT}{wanted.specifier}"
+    older = replace(wish, gpu=True, slim=False, requirements=(renamed, *beside))
+    found = search(machine, older, lambda name: served if name == GPU_PROJECT else ())
+    return found if found.choice else None
+
+
+def without_gpu(on_cpu: Match, on_gpu: Match, older: Match | None, machine: Machine) -> Match:
+    """Return what runs on the processor alone, with why the GPU stays unused and what would change it."""
+    if on_cpu.choice is None:
+        return on_cpu
+    instead = f"{older.choice.project}=={older.choice.version}" if older and older.choice else None
+    return replace(
+        on_cpu,
+        choice=accelerators.leave_unused(on_cpu.choice, machine),
+        passed_over=on_cpu.passed_over + on_gpu.passed_over,
+        warnings=(*on_cpu.warnings, unused_notice(machine, on_gpu.nearest, instead)),
+    )
+
+
+def search(machine: Machine, wish: Wish, table: Table) -> Match:
+    """Return the newest build that fits, on a GPU if the wish says so, and every newer one passed over."""
     wanted = wished_build(wish, machine)
     passed: list[PassedOver] = []
-    for release in releases(wanted, machine, table):
+    for release in offered(wanted, machine, wish, table):
         best = best_candidate(release, machine, wish)
         if not best.obstacles:
-            return Match(choose(best.build, machine, wish), tuple(passed), notices(best.build, machine, wish))
-        passed.append(PassedOver(best.build.project, best.build.version, best.obstacles))
+            choice = choose(best.build, machine, wish)
+            warnings = notices(best.build, machine, wish) + gpu_notices(choice, machine)
+            return Match(choice, tuple(passed), warnings)
+        passed.append(PassedOver(best.build.project, best.build.version, best.obstacles, bool(wish.gpu)))
     if not passed:
         raise unknown_version(wanted)
     return Match(None, tuple(passed), nearest=min(passed, key=distance))
 
 
-def distance(over: PassedOver) -> tuple[bool, bool, bool, int]:
-    """Order what was passed over by what it would take: another computer, processor or wish, then less."""
+def distance(over: PassedOver) -> tuple[object, ...]:
+    """Order what was passed over by what it would take: another computer, card or wish, then less."""
     names = {obstacle.name for obstacle in over.obstacles}
-    return "system" in names, "cpu" in names, "wish" in names, len(over.obstacles)
+    worst_first = ("system", "backend", "accelerator", "gpu", "cpu", "wish")
+    return *(name in names for name in worst_first), len(over.obstacles)
 
 
 def why_not(requirement: str, machine: Machine, wish: Wish) -> PassedOver | None:
@@ -98,10 +159,11 @@ def why_not(requirement: str, machine: Machine, wish: Wish) -> PassedOver | None
 def nearest_of(requirement: str, machine: Machine, wish: Wish) -> Candidate:
     """Return the build of the newest release of a requirement that has the fewest obstacles here."""
     wanted = parse(requirement)
-    newest = next(releases(wanted, machine), None)
+    newest = next(offered(wanted, machine, wish), None)
     if newest is None:
         raise unknown_version(wanted)
-    return best_candidate(newest, machine, wish)
+    gpu = uses_gpu(machine, replace(wish, requirements=(requirement,)))
+    return best_candidate(newest, machine, replace(wish, gpu=gpu))
 
 
 # ---------------------------------------------------------------- the wish
@@ -109,6 +171,8 @@ def nearest_of(requirement: str, machine: Machine, wish: Wish) -> Candidate:
 
 def wished_build(wish: Wish, machine: Machine) -> Requirement:
     """Return the requirement that names the build; the default project where none does."""
+    if backends.is_wished(wish):
+        return backends.wished_release(wish)
     slim = wish.slim and family_of(machine.system) not in CPU_ONLY
     return parse(next(filter(is_build, wish.requirements), SLIM_PROJECT if slim else DEFAULT_PROJECT))
 
@@ -122,6 +186,15 @@ def wished_keras(wish: Wish) -> SpecifierSet:
     """Return the versions of Keras wished for; the empty set allows all."""
     wanted = (parse(text) for text in wish.requirements)
     return next((one.specifier for one in wanted if canonicalize_name(one.name) == "keras"), SpecifierSet())
+
+
+def offered(
+    wanted: Requirement, machine: Machine, wish: Wish, table: Table = tables.releases
+) -> Iterator[tuple[Build, ...]]:
+    """Yield the releases to choose from: of Keras where another back end than TensorFlow is wished for."""
+    if backends.is_wished(wish) and canonicalize_name(wanted.name) == backends.KERAS:
+        return backends.releases(wanted, wish, family_of(machine.system))
+    return releases(wanted, machine, table)
 
 
 def releases(
@@ -160,7 +233,8 @@ def carriers(project: str) -> tuple[CarrierRow, ...]:
 
 def unknown_version(wanted: Requirement) -> UnknownVersion:
     """Return the error for versions that no release has, with the nearest ones."""
-    known = [row.version for row in tables.releases(canonicalize_name(wanted.name))]
+    name = canonicalize_name(wanted.name)
+    known = backends.versions() if name == backends.KERAS else [row.version for row in tables.releases(name)]
     near = nearest_versions([item.version for item in wanted.specifier], known)
     return UnknownVersion(
         f"No release of {wanted.name} is {wanted.specifier}.",
@@ -194,7 +268,8 @@ def obstacles(build: Build, machine: Machine, wish: Wish) -> tuple[Obstacle, ...
     """
     foreign = system_obstacle(build, machine, wish)
     found = (test(build, machine, wish) for test in (WISH_TESTS if foreign else (*HERE_TESTS, *WISH_TESTS)))
-    return tuple(obstacle for obstacle in (foreign, *found) if obstacle)
+    of_gpu = () if foreign else gpu_obstacles(build, machine, wish)
+    return tuple(obstacle for obstacle in (foreign, *found, *of_gpu) if obstacle)
 
 
 def system_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None:
@@ -258,9 +333,29 @@ def python_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | No
     if usable_pythons(build, machine, wish) or obtainable(build, machine.system, wish):
         return None
     version = wished_version(build, wish)
-    here = ", ".join(sorted({python.version for python in machine.pythons or ()}, key=Version, reverse=True))
+    if wish.manager == "conda":
+        return Obstacle("python", f"CPython {version} from conda", None, "choose another manager or Python")
+    here = ", ".join(describe_pythons(machine))
     remedy = python_remedy(build, machine.system, version)
     return Obstacle("python", f"CPython {version} with ABI {build.abi}, 64 bit", here or None, remedy)
+
+
+def describe_pythons(machine: Machine) -> Iterator[str]:
+    """Yield the interpreters here, the newest first, each with what is wrong with it for this processor."""
+    words = {(python.version, foreign_word(python, machine)) for python in machine.pythons or ()}
+    for version, word in sorted(words, key=lambda pair: (Version(pair[0]), pair[1] is None), reverse=True):
+        yield f"{version} ({word})" if word else version
+
+
+def foreign_word(python: Interpreter, machine: Machine) -> str | None:
+    """Return what is wrong with an interpreter for this processor, None where nothing is."""
+    processor = processor_of(machine.system)
+    if python.bits == 32:  # noqa: PLR2004 -- a width, not magic
+        return "32 bit"
+    if None in {python.arch, processor} or python.arch == processor:
+        return None
+    dies = "; under Rosetta TensorFlow dies at its first AVX instruction"
+    return f"made for {python.arch}{dies if machine.system.os == 'macos' else ''}"
 
 
 def python_remedy(build: Build, system: System, version: str) -> str:
@@ -302,20 +397,11 @@ def yanked_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | No
 def keras_obstacle(build: Build, _machine: Machine, wish: Wish) -> Obstacle | None:
     """No Keras of the versions wished for works with this release on this Python."""
     wanted = wished_keras(wish)
-    if not wanted or fitting_keras(build, wanted):
+    if not wanted or build.project == backends.KERAS or fitting_keras(build, wanted):
         return None
     rule = keras_rule(build.version)
     return Obstacle(
         "keras", f"keras {rule.works} ({rule.why})", f"keras{wanted}", f"ask for {pair_of(build)}"
-    )
-
-
-def accelerator_obstacle(_build: Build, _machine: Machine, wish: Wish) -> Obstacle | None:
-    """A GPU was demanded; this version of tfup matches builds for the CPU only."""
-    if not wish.gpu:
-        return None
-    return Obstacle(
-        "accelerator", "a match of GPU, driver and CUDA", "tfup matches CPU builds only so far", "use --cpu"
     )
 
 
@@ -326,6 +412,7 @@ HERE_TESTS: Sequence[Test] = (
     macos_obstacle,
     cpu_obstacle,
     python_obstacle,
+    backends.mpi_obstacle,
 )
 """What a build needs of the machine."""
 WISH_TESTS: Sequence[Test] = (
@@ -333,7 +420,8 @@ WISH_TESTS: Sequence[Test] = (
     carrier_obstacle,
     wished_python_obstacle,
     keras_obstacle,
-    accelerator_obstacle,
+    backends.backend_obstacle,
+    backends.release_obstacle,
 )
 """What keeps a build from being what was asked for."""
 
@@ -358,6 +446,7 @@ def preference(candidate: Candidate, *, machine: Machine, wish: Wish, wanted: st
         sorted(obstacle.name for obstacle in candidate.obstacles),
         not usable_pythons(build, machine, wish),
         build.project != wanted,
+        backends.order(build),
         [-part for part in python_release(build.python_tag)],
         build.project,
         build.wheel.file,
@@ -367,7 +456,7 @@ def preference(candidate: Candidate, *, machine: Machine, wish: Wish, wanted: st
 def choose(build: Build, machine: Machine, wish: Wish) -> Choice:
     """Return the choice of a build: with the interpreter that is here, or the minor to obtain."""
     python = next(iter(usable_pythons(build, machine, wish)), None)
-    return Choice(
+    choice = Choice(
         project=build.project,
         version=build.version,
         python=python.version if python else wished_version(build, wish),
@@ -378,9 +467,12 @@ def choose(build: Build, machine: Machine, wish: Wish) -> Choice:
         platform=build.family,
         glibc=glibc_floor(build),
         macos=macos_floor(build),
-        accelerator="cuda" if build.project == GPU_PROJECT else "cpu",
-        backend=wish.backend or "tensorflow",
+        libraries=backends.libraries(build, machine),
+        backend=build.backend,
+        requirement=build.requirement,
     )
+    of_gpu = wish.gpu or build.project == GPU_PROJECT
+    return accelerators.accelerate(choice, machine, wish) if of_gpu else choice
 
 
 def fitting_pythons(build: Build, machine: Machine) -> list[Interpreter]:
@@ -404,7 +496,9 @@ def loads(python: Interpreter, build: Build, system: System) -> bool:
 
 
 def usable_pythons(build: Build, machine: Machine, wish: Wish) -> list[Interpreter]:
-    """Return those of the fitting interpreters that the wish allows, the newest first."""
+    """Return those of the fitting interpreters that the wish allows, newest first; conda brings its own."""
+    if wish.manager == "conda":
+        return []
     return [python for python in fitting_pythons(build, machine) if is_wished(python, wish)]
 
 
@@ -431,7 +525,9 @@ def python_row(build: Build) -> PythonRow | None:
 
 
 def obtainable(build: Build, system: System, wish: Wish) -> bool:
-    """Tell whether uv can fetch an interpreter for the wheel: the very one, if one was wished for."""
+    """Tell whether uv or conda can fetch an interpreter for the wheel: the very one that was wished for."""
+    if wish.manager == "conda":
+        return has_python(minor_of(build.python_tag), build.family)
     row, patch = python_row(build), wished_version(build, wish).split(".")[2:]
     return row is not None and starts_on(system, row) and all(int(part) in row.patches for part in patch)
 
@@ -449,10 +545,11 @@ def notices(build: Build, machine: Machine, wish: Wish) -> tuple[Notice, ...]:
     """Return what the person should know about the build chosen."""
     found = (
         carrier_notice(build, machine, wish),
-        gpu_build_notice(build, machine),
-        unused_gpu_notice(build, machine, wish),
+        gpu_build_notice(build, machine, wish),
+        unused_gpu_notice(machine, wish),
         sampled_notice(build, machine),
         unknown_notice(build, machine, wish),
+        *backends.notices(build, machine, wish),
     )
     return tuple(notice for notice in found if notice)
 
@@ -466,27 +563,25 @@ def carrier_notice(build: Build, machine: Machine, wish: Wish) -> Notice | None:
     return Notice("met-by-another-project", text) if why else None
 
 
-def gpu_build_notice(build: Build, machine: Machine) -> Notice | None:
-    """A CUDA build on a machine without CUDA cannot be imported; its CPU twin can."""
-    if build.project != GPU_PROJECT or machine.cuda:
+def gpu_build_notice(build: Build, machine: Machine, wish: Wish) -> Notice | None:
+    """A CUDA build on a machine without its CUDA may not even be imported; its CPU twin can."""
+    missing = missing_libraries(build, machine, wish) if build.project == GPU_PROJECT else None
+    if missing is None:
         return None
-    twin = f"tensorflow=={build.version}"
-    return Notice(
-        "gpu-build-without-cuda", f"This build needs CUDA, and none was found; the CPU twin is {twin}."
-    )
+    text = f"This build needs {missing}, which were not found; the CPU twin is tensorflow=={build.version}."
+    return Notice("gpu-build-without-cuda", text)
 
 
-def unused_gpu_notice(build: Build, machine: Machine, wish: Wish) -> Notice | None:
-    """A GPU that is here and stays unused is said so."""
-    if not machine.gpus or wish.gpu is False or build.project == GPU_PROJECT:
-        return None
-    names = ", ".join(gpu.name or gpu.vendor for gpu in machine.gpus)
-    return Notice("gpu-unused", f"{names}: this version of tfup prepares the CPU only.")
+def unused_gpu_notice(machine: Machine, wish: Wish) -> Notice | None:
+    """A card for which there are no builds is said to stay unused."""
+    return None if wish.gpu is not None or accelerators.has_gpu(machine) else other_card_notice(machine)
 
 
 def sampled_notice(build: Build, machine: Machine) -> Notice | None:
     """On a processor without AVX, that a build has none is known from samples of its code."""
     features = machine.cpu.features
+    if build.project == backends.KERAS:
+        return None
     if features is None or "avx" in features or family_of(machine.system) in {None, *CPU_ONLY}:
         return None
     text = f"Samples of {build.project} {build.version} have no AVX in them; on no such processor was it run."
@@ -515,6 +610,7 @@ def unknown_facts(build: Build, machine: Machine, wish: Wish) -> Iterator[str]:
         "the Pythons": machine.pythons,
     }
     yield from (name for name, fact in facts.items() if fact is None)
+    yield from unknown_gpu_facts(build, machine, wish)
     if pythons and None in {pythons[0].abi, pythons[0].bits, pythons[0].arch}:
         yield f"what {pythons[0].path} was built for"
 
@@ -570,6 +666,7 @@ def family_of(system: System) -> str | None:
     return FAMILIES.get((system.os or "", processor_of(system) or ""))
 
 
+@lru_cache(maxsize=8)  # one system is asked about hundreds of wheels
 def platform_tags(system: System) -> frozenset[str] | None:
     """Return the platform tags that a system's installers accept; None when too little is known."""
     arch = processor_of(system)

@@ -28,8 +28,11 @@ class Wish(Struct, frozen=True):
     python: str | None = None
     """The Python minor wished for, such as "3.10"."""
     backend: str | None = None
+    """The back end of Keras that was asked for, or that a package asked for means."""
     manager: Literal["pipenv", "conda", "venv"] = "pipenv"
     slim: bool = False
+    system_packages: tuple[str, ...] = ()
+    """Modules of the system's Python to be made visible in the environment."""
 
 
 # ---------------------------------------------------------------- stage 1: the machine
@@ -68,6 +71,8 @@ class Interpreter(Struct, frozen=True):
     """The ABI tag of PEP 425: cp313, cp37m, cp27mu."""
     free_threaded: bool | None = None
     managed_by: str | None = None
+    runtimes: dict[str, str] = field(default_factory=dict)
+    """On Windows: the parts of the C++ runtime that lie beside it, with their versions."""
 
 
 class Gpu(Struct, frozen=True):
@@ -80,22 +85,30 @@ class Gpu(Struct, frozen=True):
     index: int | None = None
     pci_id: str | None = None
     visible: bool | None = None
+    """False where CUDA programs cannot use it: hidden, not given to the container, without driver."""
     mig: bool | None = None
+    mig_devices: int | None = None
+    """How many slices there are for CUDA programs, where `mig` divides the card."""
 
 
 class Driver(Struct, frozen=True):
-    """NVIDIA's driver, and the newest CUDA that it serves."""
+    """NVIDIA's driver, and the newest CUDA that it serves; a person may have set only the latter."""
 
-    version: str
+    version: str | None = None
     cuda: str | None = None
 
 
+Owner = Literal["system", "pip", "conda"]
+"""Who put a library there; that of pip and conda serves its own environment only."""
+
+
 class Toolkit(Struct, frozen=True):
-    """An installed CUDA toolkit."""
+    """An installed CUDA toolkit, or its runtime alone: a library, or a package of pip's or conda's."""
 
     version: str
     path: str | None = None
     source: str | None = None
+    owner: Owner = "system"
 
 
 class Cudnn(Struct, frozen=True):
@@ -104,6 +117,17 @@ class Cudnn(Struct, frozen=True):
     version: str
     path: str | None = None
     cuda: str | None = None
+    owner: Owner = "system"
+
+
+class FoundLibrary(Struct, frozen=True):
+    """A library of CUDA that is here, under the name by which programs ask for it."""
+
+    soname: str
+    path: str
+    owner: Owner
+    loader: bool | None = None
+    """Whether the system's loader finds it by its name alone."""
 
 
 class KerasJson(Struct, frozen=True):
@@ -111,6 +135,25 @@ class KerasJson(Struct, frozen=True):
 
     path: str
     text: str | None = None
+
+
+class Distribution(Struct, frozen=True):
+    """A Linux that Windows has inside (WSL)."""
+
+    name: str
+    version: int | None = None
+    """Of WSL: 1, or 2, which sees the graphics card."""
+    default: bool | None = None
+
+
+class Folder(Struct, frozen=True):
+    """Where the project is or will be."""
+
+    path: str
+    synced_by: str | None = None
+    """Whose cloud it is copied to: OneDrive, iCloud."""
+    guarded: bool | None = None
+    """Whether the system keeps unknown programs from writing there."""
 
 
 class Machine(Struct, frozen=True):
@@ -126,6 +169,8 @@ class Machine(Struct, frozen=True):
     driver: Driver | None = None
     cuda: tuple[Toolkit, ...] | None = None
     cudnn: tuple[Cudnn, ...] | None = None
+    libraries: tuple[FoundLibrary, ...] | None = None
+    rocm: str | None = None
     tools: dict[str, str | None] = field(default_factory=dict)
     environment: dict[str, str | None] = field(default_factory=dict)
     keras_json: KerasJson | None = None
@@ -133,6 +178,8 @@ class Machine(Struct, frozen=True):
     proxies: dict[str, str] = field(default_factory=dict)
     runtimes: dict[str, str | None] = field(default_factory=dict)
     long_paths: bool | None = None
+    folder: Folder | None = None
+    wsl: tuple[Distribution, ...] | None = None
     sources: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
 
@@ -168,6 +215,9 @@ class Build(Struct, frozen=True):
     macos: str | None = None
     carrier_lacks: str | None = None
     """What an empty wheel pulls in and this Python cannot have, such as tensorflow-intel==2.13.1."""
+    backend: str = "tensorflow"
+    requirement: str | None = None
+    """Of the back end beside a Keras that is the build: theano==1.0.5, jax."""
 
 
 class Obstacle(Struct, frozen=True):
@@ -185,6 +235,8 @@ class PassedOver(Struct, frozen=True):
     project: str
     version: str
     obstacles: tuple[Obstacle, ...]
+    gpu: bool = False
+    """True where it is for using a GPU that it is passed over, and not as such."""
 
 
 class GpuVerdict(Struct, frozen=True):
@@ -230,6 +282,8 @@ class Choice(Struct, frozen=True):
     libraries: tuple[Library, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     backend: str = "tensorflow"
+    requirement: str | None = None
+    """Of the back end beside a Keras that is the build: theano==1.0.5, jax."""
 
 
 class Match(Struct, frozen=True):
@@ -287,6 +341,15 @@ class Proof(Struct, frozen=True):
     parts: tuple[str, ...] = ()
 
 
+class SystemPackage(Struct, frozen=True):
+    """A module of the system's Python that the environment will see by a link."""
+
+    name: str
+    path: str
+    python: str
+    """The interpreter that it belongs to."""
+
+
 class Plan(Struct, frozen=True):
     """Everything that an install will do, before it does it."""
 
@@ -307,6 +370,7 @@ class Plan(Struct, frozen=True):
     remedies: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
     """Packages asked for that have no wheel: the install may build them from their source."""
+    system_packages: tuple[SystemPackage, ...] = ()
 
 
 # ---------------------------------------------------------------- stages 4 and 5
@@ -335,6 +399,36 @@ class Environment(Struct, frozen=True):
     seconds: float = 0.0
 
 
+class Trained(Struct, frozen=True):
+    """How one network learnt; the curves have one figure for each epoch."""
+
+    name: str
+    seconds: float
+    loss: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    val_loss: tuple[float, ...]
+    val_accuracy: tuple[float, ...]
+    test_accuracy: float
+    """On pictures that it never saw, from 0 to 1."""
+    report: str
+    """The classification report of scikit-learn, several lines."""
+
+
+class Training(Struct, frozen=True):
+    """What `check --train` measured."""
+
+    data: Literal["cifar10", "made"]
+    source: str
+    """Where the pictures come from, and why they are made ones where they are."""
+    train_images: int
+    test_images: int
+    epochs: int
+    batch_size: int
+    networks: tuple[Trained, ...]
+    plot: str | None = None
+    """The PNG that was written, as an absolute path."""
+
+
 class Outcome(Struct, frozen=True):
     """What one check found."""
 
@@ -343,3 +437,4 @@ class Outcome(Struct, frozen=True):
     detail: str = ""
     hint: str | None = None
     seconds: float = 0.0
+    training: Training | None = None

@@ -9,6 +9,7 @@ from packaging.version import Version
 from tfup import tables
 from tfup.match import minor_of
 from tfup.tables import ProofRow
+from tfup.versions import proofs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,9 +32,10 @@ def nearest_proved(choice: Choice, gone: Collection[str]) -> ProofRow | None:
 
 
 def is_proved_without(row: ProofRow, gone: Collection[str]) -> bool:
-    """Tell whether a proof still holds for the lock that we ship, and that lock has none of these pins."""
+    """Tell whether a proof holds today for the lock that we ship, and that lock has none of these pins."""
     lock = tables.lock(row.project, row.version, row.python_tag, row.family)
-    return lock is not None and lock.digest == row.lock and set(lock.pins).isdisjoint(gone)
+    valid = lock is not None and lock.digest == row.lock and (row.lock, row.accelerator) in proofs()
+    return valid and set(lock.pins if lock else ()).isdisjoint(gone)
 
 
 def distance(row: ProofRow, choice: Choice) -> tuple[bool, tuple[int, ...]]:

@@ -8,6 +8,7 @@ and through `visible`, so that no stranger's name moves the cursor. A stream tha
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from tfup.privacy import hide_credentials
 from tfup.voice import Voice, visible, visible_json
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from msgspec import Struct
     from rich.console import Console
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         WhyNotDocument,
     )
     from tfup.errors import TfupError
-    from tfup.model import Choice, Machine, Obstacle, Outcome, PassedOver, Plan, System
+    from tfup.model import Choice, Machine, Obstacle, Outcome, PassedOver, Plan, System, Training
 
 MARKS = {
     "proved": ("[✓]", "[v]", "green"),
@@ -107,7 +108,7 @@ class Report:
     def mark(self, name: str) -> str:
         """Return a mark, in ASCII where the terminal knows nothing else."""
         fancy, plain, _ = MARKS[name]
-        return fancy if (self.console().encoding or "").lower().replace("-", "") == "utf8" else plain
+        return fancy if has_glyphs(self.console().encoding or "", sys.platform, os.environ) else plain
 
     def document(self, value: Struct) -> None:
         """Print one JSON document on standard output; nothing else goes there under --json."""
@@ -133,14 +134,19 @@ class Report:
         if self.quiet and not self.json:
             self.say(describe_choice(plan.choice))
         self.line("proved", "build", describe_choice(plan.choice))
+        for text, used in describe_gpus(plan.choice):
+            self.line("proved" if used else "skipped", "gpu", text)
         self.line(
             "proved", "keras", f"keras {plan.keras.version}" if plan.keras else "built into this TensorFlow"
         )
+        if plan.wish.backend:
+            self.line("proved", "back end", describe_backend(plan))
+        for package in plan.system_packages:
+            self.line("proved", "of the system", f"{package.name}  [{package.path}]")
         self.line("proved", "packages", describe_pins(plan))
-        for pin in plan.pins:
-            if pin.why:
-                self.line("proved", "", f"{pin.name} {pin.version}: {pin.why}")
-        self.passed_over(plan.passed_over)
+        for text in describe_reasons(plan):
+            self.line("proved", "", text)
+        self.passed_over(passed_as_such(plan))
         for warning in plan.warnings:
             self.line("warning", "note", warning.text)
 
@@ -180,6 +186,17 @@ class Report:
                 self.say(f"    {text}")
             if outcome.hint:
                 self.say(f"    hint: {outcome.hint}")
+        if outcome.training and not self.silent:
+            self.training(outcome.training)
+
+    def training(self, training: Training) -> None:
+        """Show scikit-learn's report on each network, and where the plot is."""
+        for network in training.networks:
+            self.say(f"    {network.name}")
+            for text in filter(str.strip, network.report.splitlines()):
+                self.say(f"    {text}")
+        if training.plot:
+            self.line("proved", "plot", training.plot)
 
     def examined(self, examined: Examined) -> None:
         """Print what doctor found of one subject."""
@@ -239,12 +256,12 @@ class Report:
         """Show the table of releases that fit."""
         from rich.table import Table
 
-        table = Table("project", "version", "Python", "Keras", "status", box=None, pad_edge=False)
+        columns = ("project", "version", "Python", "Keras", "runs on", "status")
+        table = Table(*columns, box=None, pad_edge=False)
         for row in rows:
             python = row.python if row.python_from == "found" else f"{row.python} (to be fetched)"
-            table.add_row(
-                row.project, row.version, python, row.keras or "-", f"{row.proof} {row.on or ''}".strip()
-            )
+            status = f"{row.proof} {row.on or ''}".strip()
+            table.add_row(row.project, row.version, python, row.keras or "-", row.accelerator, status)
         self.console().print(table)
         self.say(f"{not_fitting} releases do not fit; tfup plan --why-not 'tensorflow==VERSION' says why")
 
@@ -257,7 +274,12 @@ class Report:
     # ------------------------------------------------------------ the last words
 
     def verdict(
-        self, outcomes: Iterable[Outcome], folder: str, next_steps: Iterable[str], log: str | None
+        self,
+        outcomes: Iterable[Outcome],
+        folder: str,
+        next_steps: Iterable[str],
+        log: str | None,
+        works: str = "TensorFlow and Keras work",
     ) -> None:
         """Say in one sentence how it ended, and what to type next."""
         if self.json:
@@ -270,7 +292,7 @@ class Report:
             self.say(f"log: {log}")
             self.say("next: tfup undo   (brings the former state back)")
             return
-        self.say(f"TensorFlow and Keras work in {folder}", "green")
+        self.say(f"{works} in {folder}", "green")
         for step in () if self.quiet else next_steps:
             self.say(f"  {step}")
 
@@ -300,6 +322,29 @@ class Report:
         return error.exit_code
 
 
+def has_glyphs(encoding: str, platform: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether check marks show: the fonts of Windows' old console lack them, whatever its encoding.
+
+    >>> has_glyphs("UTF-8", "linux", {}), has_glyphs("utf-8", "win32", {}), has_glyphs("cp936", "linux", {})
+    (True, False, False)
+    >>> has_glyphs("utf-8", "win32", {"WT_SESSION": "of Windows Terminal"})
+    True
+    """
+    new = platform != "win32" or not {"WT_SESSION", "TERM_PROGRAM"}.isdisjoint(environ)
+    return new and encoding.lower().replace("-", "") == "utf8"
+
+
+def typed(hint: str, *, windows: bool) -> str:
+    """Return a hint as it is typed on this system: cmd sets a variable by a command of its own.
+
+    >>> typed("UV_CACHE_DIR=~/uv-cache tfup install", windows=True)
+    'set "UV_CACHE_DIR=~/uv-cache" & tfup install'
+    >>> typed("tfup plan tensorflow==2.21.0", windows=True)
+    'tfup plan tensorflow==2.21.0'
+    """
+    return re.sub(r"^([A-Z_]+)=(\S+) ", r'set "\1=\2" & ', hint) if windows else hint
+
+
 def explained(match: ExplainedIssue) -> Iterator[tuple[str, str]]:
     """Yield what is said about one cause, as subject and text."""
     sure = "" if match.confidence == "high" else f"  ({match.confidence} confidence)"
@@ -320,7 +365,16 @@ def error_lines(error: TfupError) -> Iterator[str]:
     if error.log:
         yield f"log: {error.log}"
     if error.hint:
-        yield f"hint: {error.hint}"
+        yield f"hint: {typed(error.hint, windows=os.name == 'nt')}"
+
+
+def describe_backend(plan: Plan) -> str:
+    """Return the back end that was asked for with its version, and how this environment is told."""
+    from tfup.backends import describe
+
+    pins = ((pin.name, pin.version) for pin in plan.pins)
+    name = describe(plan.choice, pins) if plan.choice else ""
+    return f"{name}, by KERAS_BACKEND={plan.wish.backend} in this environment"
 
 
 def describe_machine(machine: Machine) -> str:
@@ -352,10 +406,36 @@ def waiting_text(plan: Plan) -> str:
     return f"{fetch}{len(plan.pins)} packages{size}"
 
 
+def passed_as_such(plan: Plan) -> list[PassedOver]:
+    """Return what was passed over for what the choice is; where a GPU stays unused, one warning says why."""
+    used = plan.choice is not None and uses_gpu(plan.choice)
+    return [one for one in plan.passed_over if one.gpu == used]
+
+
+def uses_gpu(choice: Choice) -> bool:
+    """Tell whether a choice uses a GPU: a CUDA build does where its libraries can be had."""
+    return choice.cuda_from is not None or choice.accelerator == "metal"
+
+
+def describe_gpus(choice: Choice) -> Iterator[tuple[str, bool]]:
+    """Yield each kind of card with its verdict, and whether it is used; then whose CUDA serves."""
+    for card in dict.fromkeys((gpu.name, gpu.verdict, gpu.why) for gpu in choice.gpus):
+        count = sum((gpu.name, gpu.verdict, gpu.why) == card for gpu in choice.gpus)
+        name, verdict, why = card
+        times = f"{count} x " if count > 1 else ""
+        used = uses_gpu(choice) and verdict in {"native", "mixed", "jit"}
+        yield f"{times}{name or 'a card'}: {verdict if used else 'unused'}, {why}", used
+    if choice.cuda_from:
+        yield f"made for CUDA {choice.cuda} and cuDNN {choice.cudnn}, from {choice.cuda_from}", True
+
+
 def obstacle_text(obstacle: Obstacle) -> str:
     """Return an obstacle as half a sentence."""
+    from tfup.accelerators.notices import NOUNS
+
     remedy = f"; {obstacle.remedy}" if obstacle.remedy else ""
-    return f"needs {obstacle.needs}, found {obstacle.found or 'none'}{remedy}"
+    noun = f"{NOUNS[obstacle.name]} " if obstacle.name in NOUNS else ""
+    return f"needs {noun}{obstacle.needs}, found {obstacle.found or 'none'}{remedy}"
 
 
 def describe_choice(choice: Choice) -> str:
@@ -386,6 +466,14 @@ def counted(findings: Collection[Finding]) -> str:
     return "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
 
 
+def describe_reasons(plan: Plan) -> list[str]:
+    """Return why packages are pinned at their versions, those that have one reason together."""
+    together: dict[str, list[str]] = {}
+    for pin in plan.pins:
+        together.setdefault(pin.why, []).append(f"{pin.name} {pin.version}")
+    return [f"{', '.join(names)}: {why}" for why, names in together.items() if why]
+
+
 def in_gigabytes(size: int) -> str:
     """Return bytes as people read them.
 
@@ -414,14 +502,7 @@ def machine_facts(machine: Machine) -> Iterator[tuple[str, str, str | None]]:
             yield subject, in_gigabytes(size), None
     for python in machine.pythons or ():
         yield "python", f"{python.version} {python.abi or ''} {python.path}", python.managed_by
-    for number, gpu in enumerate(machine.gpus or ()):
-        yield (
-            "gpu",
-            f"{gpu.name or gpu.vendor} {gpu.compute_capability or ''}",
-            source(f"gpus[{number}].name"),
-        )
-    if machine.driver:
-        yield "driver", f"{machine.driver.version} (CUDA {machine.driver.cuda})", source("driver.version")
+    yield from gpu_facts(machine)
     for toolkit in machine.cuda or ():
         yield "cuda", f"{toolkit.version} {toolkit.path}", toolkit.source
     for number, library in enumerate(machine.cudnn or ()):
@@ -431,7 +512,28 @@ def machine_facts(machine: Machine) -> Iterator[tuple[str, str, str | None]]:
             yield name, version, source(f"tools.{name}")
 
 
+def gpu_facts(machine: Machine) -> Iterator[tuple[str, str, str | None]]:
+    """Yield subject, fact and source for the cards and for what drives them."""
+    source = machine.sources.get
+    for number, gpu in enumerate(machine.gpus or ()):
+        name, place = gpu.name or gpu.vendor, f"gpus[{number}]"
+        yield "gpu", f"{name} {gpu.compute_capability or ''}", source(f"{place}.name")
+        if gpu.visible is False:
+            yield "gpu", f"{name}: hidden from CUDA programs", source(f"{place}.visible")
+    if machine.driver:
+        version, cuda = machine.driver.version, machine.driver.cuda
+        place = "driver.version" if version else "driver.cuda"
+        yield "driver", f"{version or 'of any version'} (CUDA {cuda or 'unknown'})", source(place)
+    if machine.rocm:
+        yield "rocm", machine.rocm, source("rocm")
+
+
 def telling(unknown: dict[str, str]) -> dict[str, str]:
     """Return what is unknown and worth a line: no tools that are not there, nothing of other systems."""
-    dull = ("not on the PATH", "only Windows asks")
-    return {subject: reason for subject, reason in unknown.items() if not reason.startswith(dull)}
+    return {subject: reason for subject, reason in unknown.items() if not is_dull(subject, reason)}
+
+
+def is_dull(subject: str, reason: str) -> bool:
+    """Tell whether nobody misses a fact: most cards have no MIG, and AMD's know no CUDA."""
+    of_cards = subject.startswith("gpus[") and (".mig" in subject or reason.endswith(": does not say"))
+    return of_cards or reason.startswith(("not on the PATH", "only Windows asks", "no /opt/rocm"))

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 from packaging.requirements import Requirement
 
 from tfup import tables
+from tfup.accelerators import has_gpu
+from tfup.check import checks_digest
 from tfup.documents import VersionRow
 from tfup.match import DEFAULT_PROJECT, best_candidate, choose, releases
 from tfup.model import Choice, Machine, Wish
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tfup.model import Build
+
 
 def fitting_versions(machine: Machine, project: str = DEFAULT_PROJECT) -> tuple[tuple[VersionRow, ...], int]:
-    """Return the releases of a project that fit, and the number of those that do not."""
-    best = [best_candidate(release, machine, Wish()) for release in releases(Requirement(project), machine)]
-    fitting = [choose(candidate.build, machine, Wish()) for candidate in best if not candidate.obstacles]
-    return tuple(map(version_row, fitting)), len(best) - len(fitting)
+    """Return the releases of a project that fit, on a GPU where they can, and how many do not."""
+    wishes = (Wish(gpu=True), Wish(gpu=False)) if has_gpu(machine) else (Wish(),)
+    best = [best_choice(release, machine, wishes) for release in releases(Requirement(project), machine)]
+    fitting = tuple(version_row(choice) for choice in best if choice)
+    return fitting, len(best) - len(fitting)
+
+
+def best_choice(release: tuple[Build, ...], machine: Machine, wishes: Iterable[Wish]) -> Choice | None:
+    """Return the choice of a release by the first wish that it meets; None where it meets none."""
+    for wish in wishes:
+        candidate = best_candidate(release, machine, wish)
+        if not candidate.obstacles:
+            return choose(candidate.build, machine, wish)
+    return None
 
 
 def version_row(choice: Choice) -> VersionRow:
@@ -30,9 +50,13 @@ def version_row(choice: Choice) -> VersionRow:
         keras=keras[0] if keras else None,
         proof="proved" if proved else "resolved" if lock else "none",
         on=proved,
+        accelerator=choice.accelerator,
     )
 
 
+@cache
 def proofs() -> dict[tuple[str, str], str]:
-    """Return the day of each proof, by lock digest and accelerator."""
-    return {(row.lock, row.accelerator): row.on for row in tables.load("proofs.json", tables.ProofRow)}
+    """Return the day of each proof by these very checks, by lock digest and accelerator."""
+    rows = tables.load("proofs.json", tables.ProofRow)
+    checks = {accelerator: checks_digest(accelerator) for accelerator in {row.accelerator for row in rows}}
+    return {(row.lock, row.accelerator): row.on for row in rows if row.checks == checks[row.accelerator]}

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tfup import tables
+from tfup import backends, tables
 from tfup.errors import Need, UsageError
 from tfup.model import Wish
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
+
+
+NO_SYSTEM_PACKAGE = "none"
+"""The word that forgets the modules of the system which the project has had."""
 
 
 def from_arguments(arguments: Namespace) -> Wish:
@@ -26,12 +31,14 @@ def from_arguments(arguments: Namespace) -> Wish:
         requirements=tuple(arguments.wish),
         gpu=arguments.gpu,
         python=python_minor(arguments.python),
-        backend=arguments.backend,
+        backend=arguments.backend or backends.implied(named(arguments.wish)),
         manager=arguments.manager,
         slim=arguments.slim,
+        system_packages=tuple(dict.fromkeys(arguments.system_package)),
     )
 
 
+@cache
 def parse(text: str) -> Requirement:
     """Return a requirement; UsageError where the text is none."""
     try:
@@ -70,6 +77,8 @@ def remember(typed: Wish, before: Wish | None, beside: Iterable[str] = ()) -> Wi
     """
     names = named(typed.requirements)
     new_build = any(map(is_build, typed.requirements))
+    if before and typed.backend not in {None, before.backend}:
+        before = switched(before, typed.backend or "")
     earlier = (
         [text for text in before.requirements if is_build(text) or is_keras(text)]
         if before and not new_build
@@ -81,7 +90,24 @@ def remember(typed: Wish, before: Wish | None, beside: Iterable[str] = ()) -> Wi
         if name not in names and not (is_build(text) and (new_build or any(map(is_build, kept)))):
             kept.setdefault(name, text)
     python = before.python if before and typed.python is None and not names else typed.python
-    return replace(typed, requirements=(*typed.requirements, *kept.values()), python=python)
+    requirements = (*typed.requirements, *kept.values())
+    backend = typed.backend or (before.backend if before and not new_build else None)
+    seen = before.system_packages if before and NO_SYSTEM_PACKAGE not in typed.system_packages else ()
+    visible = (*typed.system_packages, *seen)
+    return replace(
+        typed,
+        requirements=requirements,
+        python=python,
+        backend=backend or backends.implied(named(requirements)),
+        system_packages=tuple(dict.fromkeys(visible)),
+    )
+
+
+def switched(before: Wish, backend: str) -> Wish:
+    """Return what an earlier wish is worth on another back end: Keras if it has that one, and no Python."""
+    keras = (text for text in before.requirements if is_keras(text))
+    kept = tuple(text for text in keras if backends.has(parse(text), backend))
+    return replace(before, requirements=kept, python=None)
 
 
 def is_keras(text: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tfup.machine.backend_needs import read_backend_needs
 from tfup.machine.cpu import read_cpu, read_space
 from tfup.machine.cudnn import read_cuda
 from tfup.machine.fact import Fact, Facts, note_sources, note_unknown
 from tfup.machine.file import read_machine
+from tfup.machine.folder import read_folder
 from tfup.machine.gpu import read_gpus
 from tfup.machine.probe import Live, Probe, Recorder, Recording
 from tfup.machine.python import read_pythons
@@ -16,7 +18,7 @@ from tfup.machine.settings import read_settings
 from tfup.machine.system import read_system
 from tfup.machine.together import run_together
 from tfup.machine.tools import read_tools
-from tfup.model import Cpu, Driver, Machine, System
+from tfup.model import Cpu, Driver, Folder, Machine, System
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,7 @@ __all__ = ["Live", "Probe", "Recorder", "Recording", "detect", "read_machine"]
 READER_SECONDS = 30.0
 """Longer than any limit inside a reader, so that it only ends what nothing else does."""
 
-NOUNS = {"system": System, "cpu": Cpu, "driver": Driver}
+NOUNS = {"system": System, "cpu": Cpu, "driver": Driver, "folder": Folder}
 
 
 def detect(probe: Probe, folder: Path | None = None, *, deep: bool = False) -> Machine:
@@ -53,6 +55,8 @@ def list_readers(probe: Probe, folder: Path | None, *, deep: bool) -> dict[str, 
         "system": partial(read_system, probe),
         "cuda": partial(read_cuda, probe),
         "environment": partial(read_settings, probe),
+        "folder": partial(read_folder, probe, folder),
+        "runtimes": partial(read_backend_needs, probe),
     }
 
 

@@ -51,7 +51,16 @@ def _listen(process: subprocess.Popen[bytes], end: float) -> str | None:
     reader.join(max(0.0, end - monotonic()))
     if reader.is_alive() or len(chunks[0]) == OUTPUT_LIMIT:
         return None
-    return chunks[0].decode("utf-8", "replace") if _succeeded(process, end) else None
+    return decode(chunks[0]) if _succeeded(process, end) else None
+
+
+def decode(output: bytes) -> str:
+    r"""Return what a program printed as text; Windows' own programs may write UTF-16, without a mark.
+
+    >>> decode("Ubuntu\n".encode("utf-16-le")), decode("Ubuntu\n".encode())
+    ('Ubuntu\n', 'Ubuntu\n')
+    """
+    return output.decode("utf-16-le" if b"\0" in output else "utf-8", "replace").removeprefix("\ufeff")
 
 
 def _read(process: subprocess.Popen[bytes], chunks: list[bytes]) -> None:

@@ -8,103 +8,109 @@ from typing import TYPE_CHECKING
 
 from tfup.machine.cuda import describe_toolkits, loader_folders, read_toolkits, real_folders
 from tfup.machine.fact import Fact, Facts, list_facts
-from tfup.machine.python import list_conda_environments, list_folders
-from tfup.machine.system import name_system
+from tfup.machine.libraries import Cache, ask_loader, find_runtimes, read_libraries
+from tfup.machine.packages import read_packages
+from tfup.machine.windows import ask_dll, cudnn_of
 from tfup.model import Cudnn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tfup.machine.probe import Probe
 
 VARIABLES = ("CUDNN_PATH", "CUDNN_HOME", "CUDNN_ROOT")
+FOLDERS = (r"C:\Program Files\NVIDIA\CUDNN\v*",)
+"""Where cuDNN's own installer puts it."""
 
 HEADERS = (
     "/include/cudnn_version.h", "/include/cudnn.h",
     "/include/*-linux-gnu/cudnn_version.h", "/include/*-linux-gnu/cudnn_version_v*.h",
-    "/include/*-linux-gnu/cudnn_v*.h",
+    "/include/*-linux-gnu/cudnn_v*.h", "/include/*/cudnn_version.h",
 )  # fmt: skip
-LIBRARIES = ("/lib64/libcudnn.so.*", "/lib/libcudnn.so.*", "/lib/*-linux-gnu/libcudnn.so.*", "/libcudnn.so.*")
-PIP_PACKAGES = (
-    "/lib/python*/*-packages/nvidia_cudnn*.dist-info",
-    "/Lib/site-packages/nvidia_cudnn*.dist-info",
-)
-CONDA_PACKAGE = "/conda-meta/cudnn-[0-9]*.json"
+LIBRARIES = (
+    "/lib64/libcudnn.so.*", "/lib/libcudnn.so.*", "/lib/*-linux-gnu/libcudnn.so.*", "/libcudnn.so.*",
+    "/bin/cudnn64_*.dll", "/bin/*/cudnn64_*.dll",
+)  # fmt: skip
+
+Item = tuple[Cudnn, str]
+"""A cuDNN and the file that tells it."""
 
 
 def read_cuda(probe: Probe) -> Facts:
-    """Read the toolkits, and the cuDNN in them, in the system's folders and in those that variables name."""
-    toolkits = read_toolkits(probe)
-    cuda = {str(toolkit.path): toolkit.version for toolkit in toolkits}
-    named = filter(None, (probe.variable(name) for name in VARIABLES))
-    folders = sorted({*cuda, *named, *real_folders(probe, loader_folders(probe)), "/usr"})
-    found = [read_cudnn(probe, folder, cuda.get(folder)) for folder in folders]
-    packages = [(cudnn, str(cudnn.path)) for cudnn in read_packages(probe)]
-    return describe_toolkits(probe, toolkits) | describe_cudnn([*filter(None, found), *packages])
+    """Read toolkits, cuDNN and libraries: of the system, and of what pip and conda brought."""
+    packages, own, cache = read_packages(probe), read_toolkits(probe), ask_loader(probe)
+    system = [*own, *find_runtimes(probe, cache, own)]
+    cuda = {str(toolkit.path): toolkit.version for toolkit in system}
+    folders = find_folders(probe, cache, cuda)
+    others = [f"{folder}/{name}" for folder in folders for name in ("lib64", "lib") if folder != "/usr"]
+    return {
+        **describe_toolkits(probe, [*system, *packages.toolkits]),
+        **read_cudnn(probe, {folder: cuda.get(folder) for folder in folders}, packages.cudnn),
+        **read_libraries(probe, cache, system, packages.folders, others),
+    }
 
 
-def read_packages(probe: Probe) -> list[Cudnn]:
-    """Return the cuDNN that pip and conda have put into the environments in use and the usual folders."""
-    conda = [escape(folder) for folder in (*list_conda_environments(probe), "/opt/conda")]
-    patterns = [prefix + CONDA_PACKAGE for prefix in conda]
-    patterns += [prefix + package for prefix in (*conda, *pip_prefixes(probe)) for package in PIP_PACKAGES]
-    paths = sorted({path for pattern in patterns for path in probe.glob(pattern)})
-    return [cudnn for path in paths if (cudnn := parse_package(path))]
-
-
-def pip_prefixes(probe: Probe) -> list[str]:
-    """Return, as patterns, the prefixes into which pip may have installed beside conda's."""
-    folders = list_folders(probe, name_system(probe))
-    active = probe.variable("VIRTUAL_ENV")
-    home, pyenv = escape(folders["home"]), escape(folders["pyenv"])
-    return [
-        *([escape(active)] if active else []),
-        f"{home}/.local",
-        "/usr",
-        "/usr/local",
-        f"{pyenv}/versions/*",
-    ]
-
-
-def parse_package(path: str) -> Cudnn | None:
-    """Return the cuDNN of a package, and the CUDA that it was made for, by the name of its file.
-
-    >>> parse_package("/usr/local/lib/python3.11/dist-packages/nvidia_cudnn_cu12-9.1.0.70.dist-info").cuda
-    '12'
-    >>> parse_package("/opt/conda/conda-meta/cudnn-7.6.5-cuda10.1_0.json").version
-    '7.6.5'
-    """
-    name = re.split(r"[/\\]", path)[-1]
-    pip = re.match(r"nvidia_cudnn(?:_cu(\d+))?-(\d+(?:\.\d+)*)\.dist-info$", name)
-    conda = re.match(r"cudnn-(\d+(?:\.\d+)*)-(?:.*?cuda(\d+(?:\.\d+)?))?", name)
-    if pip:
-        return Cudnn(pip[2], path, pip[1])
-    return Cudnn(conda[1], path, conda[2]) if conda else None
-
-
-def read_cudnn(probe: Probe, folder: str, cuda: str | None) -> tuple[Cudnn | None, str] | None:
-    """Return cuDNN and the file that tells it, None for a folder without any."""
-    version, path = find_version(probe, folder)
-    if not path:
-        return None
-    return (Cudnn(version, path, cuda and ".".join(cuda.split(".")[:2])) if version else None), path
-
-
-def describe_cudnn(found: Sequence[tuple[Cudnn | None, str]]) -> Facts:
+def read_cudnn(probe: Probe, folders: Mapping[str, str | None], packages: Sequence[Cudnn]) -> Facts:
     """Say what was found; a header without a version is not the same as no cuDNN."""
-    items = [(cudnn, path) for cudnn, path in found if cudnn]
-    if found and not items:
-        return {"cudnn": Fact(None, f"{found[0][1]} found, no version in it")}
-    return list_facts("cudnn", items, "headers and libraries of the toolkits and of /usr")
+    read = {folder: read_folder(probe, folder, cuda) for folder, cuda in folders.items()}
+    items = [item for found in read.values() if isinstance(found, list) for item in found]
+    items += [(cudnn, str(cudnn.path)) for cudnn in packages]
+    silent = {f"cudnn[{place}]": Fact(None, found) for place, found in read.items() if isinstance(found, str)}
+    if silent and not items:
+        return {"cudnn": Fact(None, "; ".join(fact.note for fact in silent.values()))}
+    return list_facts("cudnn", items, "headers and libraries of the toolkits and of /usr") | silent
 
 
-def find_version(probe: Probe, folder: str) -> tuple[str | None, str | None]:
-    """Return version and file; the file alone where it does not tell the version."""
-    headers = [path for pattern in HEADERS for path in probe.glob(escape(folder) + pattern)]
-    libraries = [path for pattern in LIBRARIES for path in probe.glob(escape(folder) + pattern)]
-    read = [(parse_header(str(probe.ask("lines", path, "#define CUDNN_") or "")), path) for path in headers]
-    read += [(parse_library(path), path) for path in libraries]
-    return next((pair for pair in read if pair[0]), read[0] if read else (None, None))
+def find_folders(probe: Probe, cache: Cache | None, cuda: dict[str, str]) -> list[str]:
+    """Return where a cuDNN of the system may be, sorted."""
+    named = [folder for name in VARIABLES if (folder := probe.variable(name))]
+    own = [path for pattern in FOLDERS for path in probe.glob(pattern)]
+    cached = [path.rpartition("/")[0] for name, path in (cache or {}).items() if "cudnn." in name]
+    loose = [folder for folder in cached if not folder.startswith(("/usr/lib", *cuda))]
+    return sorted({*cuda, *named, *own, *loose, *real_folders(probe, loader_folders(probe)), "/usr"})
+
+
+# ---------------------------------------------------------------- one folder
+
+
+def read_folder(probe: Probe, folder: str, cuda: str | None) -> list[Item] | str:
+    """Return the cuDNN of a folder, or why what lies there tells nothing: its parts have to agree."""
+    headers, libraries = read_headers(probe, folder), read_names(probe, folder)
+    told = {version: path for path, version in (libraries | headers).items() if version}
+    of_headers, of_libraries = (
+        {version for version in some.values() if version} for some in (headers, libraries)
+    )
+    if of_headers and of_libraries and not of_headers & of_libraries:
+        return "they disagree: " + ", ".join(f"{path} says {version}" for version, path in told.items())
+    known = sorted(of_libraries or of_headers)
+    if not known and (headers or libraries):
+        return f"{next(iter((*headers, *libraries)))} found, no version in it"
+    minor = cuda and ".".join(cuda.split(".")[:2])
+    return [(Cudnn(version, told[version], minor), told[version]) for version in known]
+
+
+def read_headers(probe: Probe, folder: str) -> dict[str, str | None]:
+    """Return the version of each header, by its path."""
+    paths = [path for pattern in HEADERS for path in probe.glob(escape(folder) + pattern)]
+    return {path: parse_header(str(probe.ask("lines", path, "#define CUDNN_") or "")) for path in paths}
+
+
+def read_names(probe: Probe, folder: str) -> dict[str, str | None]:
+    """Return the version of each library that programs would get, by its path."""
+    paths = [path for pattern in LIBRARIES for path in probe.glob(escape(folder) + pattern)]
+    named = {path: parse_library(path) or read_dll(probe, path) for path in paths}
+    links = {
+        path: parse_library(str(probe.ask("real_path", path)))
+        for path, version in named.items()
+        if not version
+    }
+    taken = {version.split(".")[0]: version for version in links.values() if version}
+    return {path: one for path, one in named.items() if not one or one == taken.get(one.split(".")[0], one)}
+
+
+def read_dll(probe: Probe, path: str) -> str | None:
+    """Return the version that a library of Windows tells in its resources."""
+    return cudnn_of(path, ask_dll(probe, path)) if path.endswith(".dll") else None
 
 
 def parse_header(text: str) -> str | None:
@@ -113,7 +119,9 @@ def parse_header(text: str) -> str | None:
     >>> parse_header("#define CUDNN_MAJOR 7\n#define CUDNN_MINOR 0\n#define CUDNN_PATCHLEVEL 5\n")
     '7.0.5'
     """
-    parts = [re.search(rf"#define CUDNN_{part}\s+(\d+)", text) for part in ("MAJOR", "MINOR", "PATCHLEVEL")]
+    parts = [
+        re.search(rf"#define CUDNN_{part}\s+(\d{{1,5}})\b", text) for part in ("MAJOR", "MINOR", "PATCHLEVEL")
+    ]
     return ".".join(part[1] for part in parts if part) if all(parts) else None
 
 
@@ -125,5 +133,5 @@ def parse_library(path: str) -> str | None:
     >>> parse_library("/usr/local/cuda/lib64/libcudnn.so.8") is None
     True
     """
-    found = re.search(r"libcudnn\.so\.(\d+\.\d+\.\d+)$", path)
+    found = re.search(r"libcudnn\.so\.(\d{1,5}\.\d{1,5}\.\d{1,5})$", path)
     return found[1] if found else None

@@ -1,14 +1,21 @@
-"""The graphics cards and NVIDIA's driver: from NVML, else from the kernel's files and nvidia-smi."""
+"""The graphics cards and NVIDIA's driver: gathered from all that tells of them, and only then concluded."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import Struct, ValidationError, convert
+from msgspec.structs import asdict, replace
 
+from tfup.machine.capability import find_capability
+from tfup.machine.cuda import loader_path
+from tfup.machine.driver import OVERRIDE, Evidence, read_driver, read_modules
 from tfup.machine.fact import Fact, Facts, list_facts
-from tfup.machine.system import name_architecture, name_system
+from tfup.machine.nvidia import Card, Report, ask_libraries, find_visible, shorten_bus
+from tfup.machine.pci import Adapter, list_adapters, of_nvidia
+from tfup.machine.smi import PLACES as PROGRAMS
+from tfup.machine.smi import ask_smi
+from tfup.machine.system import name_system, read_container
 from tfup.model import Gpu
 
 if TYPE_CHECKING:
@@ -16,209 +23,216 @@ if TYPE_CHECKING:
 
     from tfup.machine.probe import Probe
 
+NODES = ("/dev/nvidia*", "/dev/dxg", "/dev/nvhost-gpu", "/dev/nvmap")
+"""What a program opens to reach a card: of Linux, of WSL, of a Jetson."""
 SIGNS = (
-    "/dev/nvidia*", "/proc/driver/nvidia", "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+    *NODES, "/proc/driver/nvidia", "/usr/lib/wsl/lib/libnvidia-ml.so.1",
     "/usr/lib/*/libnvidia-ml.so.1", "/usr/lib64/libnvidia-ml.so.1", "/usr/lib/libnvidia-ml.so.1",
-    r"C:\Windows\System32\nvml.dll", r"C:\Program Files\NVIDIA Corporation\NVSMI\nvml.dll",
+    "/usr/local/nvidia/lib64/libnvidia-ml.so.1", "/usr/lib64-nvidia/libnvidia-ml.so.1",
+    "/run/opengl-driver/lib/libnvidia-ml.so.1",
+    r"C:\Windows\System32\nvml.dll", r"C:\Program Files\NVIDIA Corporation\NVSMI\nvml.dll", *PROGRAMS,
 )  # fmt: skip
 """Where NVIDIA's driver shows; without any of them, nobody is asked."""
+LOOKED = "NVML and the PCI bus"
+BLIND = "no NVML, and no PCI bus to look at"
 
-VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x8086": "intel"}
-DISPLAY_CLASS = "0x03"
-
-
-class Card(Struct):
-    """A card as NVML describes it."""
-
-    index: int
-    name: str | None
-    uuid: str | None
-    capability: tuple[int, int] | None
-    memory_bytes: int | None
-    bus: str | None
-    mig: bool | None
+ROCM = ("/opt/rocm/.info/version", "/opt/rocm-*/.info/version")
 
 
-class Nvml(Struct):
-    """What NVML says of driver and cards; CUDA as 12020 for 12.2."""
+class Found(NamedTuple):
+    """A card in our words, where it was read, and what is to be said of single fields."""
 
-    driver: str | None
-    cuda: int | None
-    cards: list[Card]
+    gpu: Gpu
+    source: str
+    notes: dict[str, str]
 
 
 def read_gpus(probe: Probe) -> Facts:
     """Read driver and cards."""
-    signs = [sign for sign in SIGNS if probe.glob(sign)]
-    nvml = ask_nvml(probe) if signs else None
-    return {**read_driver(probe, nvml, signs), **read_cards(probe, nvml)}
+    evidence = gather(probe)
+    return {**read_driver(probe, evidence), **read_cards(probe, evidence), "rocm": read_rocm(probe)}
 
 
-def ask_nvml(probe: Probe) -> Nvml | None:
-    """Return what NVML says, None where it is absent or answers nonsense."""
-    try:
-        return convert(probe.ask("nvml"), Nvml | None)
-    except ValidationError:
-        return None
+def gather(probe: Probe) -> Evidence:
+    """Ask everybody who may know of driver and cards; nvidia-smi only where the others do not say."""
+    signs = find_signs(probe)
+    report = ask_libraries(probe) if signs else Report()
+    modules, unread = read_modules(probe) if signs else ({}, [])
+    # nvidia-smi asks NVML, too, and hangs where that hangs.
+    silent = signs and not (report.driver or modules or report.late)
+    page = ask_smi(probe) if silent else None
+    nodes = any(probe.glob(node) for node in NODES)
+    return Evidence(signs, report, modules, unread, page, list_adapters(probe), nodes, name_container(probe))
 
 
-# ---------------------------------------------------------------- the driver
+def name_container(probe: Probe) -> str | None:
+    """Return the kind of container that we are in."""
+    kind = read_container(probe).value if name_system(probe) == "linux" else None
+    return str(kind) if kind else None
 
 
-def read_driver(probe: Probe, nvml: Nvml | None, signs: Sequence[str]) -> Facts:
-    """Read the driver's version, and the newest CUDA that it serves."""
-    if not signs:
-        return {"driver": Fact(None, "no sign of NVIDIA's driver (no device, no library)")}
-    if nvml and nvml.driver:
-        return _driver(nvml.driver, parse_cuda(nvml.cuda) if nvml.cuda else None, "NVML")
-    version = parse_kernel_module(probe.read("/proc/driver/nvidia/version") or "")
-    if version:
-        return _driver(version, None, "/proc/driver/nvidia/version")
-    version, cuda = parse_nvidia_smi(probe.run("nvidia-smi") or "")
-    if version:
-        return _driver(version, cuda, "nvidia-smi")
-    return {"driver": Fact(None, f"{signs[0]} is there, but neither NVML, the kernel nor nvidia-smi answers")}
-
-
-def _driver(version: str, cuda: str | None, source: str) -> Facts:
-    return {
-        "driver.version": Fact(version, source),
-        "driver.cuda": Fact(cuda, source if cuda else f"{source}: does not say"),
-    }
-
-
-def parse_cuda(number: int) -> str:
-    """Return CUDA's version from the driver's number for it.
-
-    >>> parse_cuda(12020), parse_cuda(9000)
-    ('12.2', '9.0')
-    """
-    return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def parse_kernel_module(text: str) -> str | None:
-    """Return the version of the kernel's NVIDIA module, the open one's too.
-
-    >>> parse_kernel_module("NVRM version: NVIDIA UNIX x86_64 Kernel Module  375.74  Wed Jun 14 2017")
-    '375.74'
-    >>> parse_kernel_module("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  560.28.03  Release")
-    '560.28.03'
-    """
-    found = re.search(r"Kernel Module\s+(?:for \S+\s+)?(\d+\.\d+(?:\.\d+)?)", text)
-    return found[1] if found else None
-
-
-def parse_nvidia_smi(text: str) -> tuple[str | None, str | None]:
-    """Return driver and CUDA from nvidia-smi's page; old ones do not know CUDA.
-
-    >>> parse_nvidia_smi("| NVIDIA-SMI 535.104.05   Driver Version: 535.104.05   CUDA Version: 12.2     |")
-    ('535.104.05', '12.2')
-    >>> parse_nvidia_smi("| NVIDIA-SMI 384.111                Driver Version: 384.111                   |")
-    ('384.111', None)
-    """
-    driver = re.search(r"Driver Version: (\d+(?:\.\d+)+)", text)
-    cuda = re.search(r"CUDA Version: (\d+\.\d+)", text)
-    return driver and driver[1], cuda and cuda[1]
+def find_signs(probe: Probe) -> list[str]:
+    """Return the signs of NVIDIA's driver, on the loader's path, too."""
+    folders = [folder.rstrip("/") for folder in loader_path(probe)]
+    libraries = [f"{folder}/lib{name}.so.1" for folder in folders for name in ("nvidia-ml", "cuda")]
+    return [sign for sign in (*SIGNS, *libraries) if probe.glob(sign)]
 
 
 # ---------------------------------------------------------------- the cards
 
 
-def read_cards(probe: Probe, nvml: Nvml | None) -> Facts:
-    """Read the cards: NVIDIA's from NVML, the rest from the PCI bus; there is one in each Apple processor."""
-    devices = probe.glob("/sys/bus/pci/devices/*")
-    known = [(describe_card(card, nvml, probe), "NVML") for card in nvml.cards] if nvml else []
-    seen = {gpu.pci_id for gpu, _ in known}
-    others = [(gpu, "PCI bus") for gpu in read_devices(probe, devices) if gpu.pci_id not in seen]
-    cards = [*known, *others, *read_apple(probe)]
-    if not cards and not devices:
-        return {"gpus": Fact(None, "no NVML, and no PCI bus to look at")}
-    return list_facts("gpus", cards, "NVML and the PCI bus")
+def read_cards(probe: Probe, evidence: Evidence) -> Facts:
+    """Read the cards: NVIDIA's from its libraries; others, and those left out there, from the system."""
+    known, source = list_known(evidence)
+    cards = [describe_card(card, source, probe, evidence) for card in place_cards(known, evidence)]
+    seen = {found.gpu.pci_id for found in cards}
+    others = [one for one in evidence.adapters or () if not is_known(one, cards, seen)]
+    lister = source if known or evidence.report.driver else None
+    cards += [describe_adapter(one, lister, probe, evidence) for one in others]
+    cards += imagine(probe, cards)
+    silence = evidence.report.errors.get("nvml") if evidence.nodes else None
+    if not cards and (evidence.adapters is None or silence):
+        return {"gpus": Fact(None, f"NVML: {silence}" if silence else BLIND)}
+    return note_fields(cards)
 
 
-def describe_card(card: Card, nvml: Nvml, probe: Probe) -> Gpu:
-    """Put NVML's description into our words."""
-    return Gpu(
+def list_known(evidence: Evidence) -> tuple[list[Card], str]:
+    """Return the cards of the best source that lists any, and its name."""
+    devices = enumerate(evidence.report.devices or ())
+    by_cuda = [Card(n, d.name, d.uuid, d.capability, d.memory_bytes, d.bus) for n, d in devices]
+    lists = {
+        "NVML": evidence.report.cards,
+        "libcuda": by_cuda,
+        "nvidia-smi": evidence.page.cards if evidence.page else [],
+    }
+    return next(((cards, source) for source, cards in lists.items() if cards), ([], "NVML"))
+
+
+def place_cards(cards: Sequence[Card], evidence: Evidence) -> list[Card]:
+    """Give cards without an address those that are left over on the bus, where that is as many."""
+    taken = {shorten_bus(card.bus) for card in cards if card.bus}
+    left = [one.pci_id for one in of_nvidia(evidence.adapters) if one.pci_id not in taken]
+    lost = [card.index for card in cards if not card.bus]
+    places = dict(zip(lost, left, strict=True)) if len(lost) == len(left) else {}
+    return [replace(card, bus=places.get(card.index, card.bus)) for card in cards]
+
+
+def is_known(adapter: Adapter, cards: list[Found], seen: set[str | None]) -> bool:
+    """Tell whether the libraries have told of a card of the system's list, which may lack addresses."""
+    return adapter.pci_id in seen if adapter.pci_id else adapter.vendor == "nvidia" and bool(cards)
+
+
+def describe_card(card: Card, source: str, probe: Probe, evidence: Evidence) -> Found:
+    """Put the libraries' description into our words."""
+    bus = card.bus and shorten_bus(card.bus)
+    adapter = next((one for one in evidence.adapters or () if bus and one.pci_id == bus), None)
+    name = card.name or (adapter.name if adapter else None)
+    capability, told = tell_capability(card, name, adapter, source)
+    visible, why = tell_visible(card, probe, evidence)
+    gpu = Gpu(
         vendor="nvidia",
-        name=card.name,
-        compute_capability="{}.{}".format(*card.capability) if card.capability else None,
+        name=name,
+        compute_capability=capability,
         memory_bytes=card.memory_bytes,
         index=card.index,
-        pci_id=card.bus and shorten_bus(card.bus),
-        visible=is_visible(card, len(nvml.cards), probe),
+        pci_id=bus,
+        visible=visible,
         mig=card.mig,
+        mig_devices=None if card.mig_uuids is None else len(card.mig_uuids),
     )
+    named = adapter.source if adapter and not card.name else source
+    notes = {"name": named, "compute_capability": told, "visible": why or source}
+    return Found(gpu, source, notes | list_silent(gpu, card, source))
 
 
-def shorten_bus(bus: str) -> str:
-    """Return the PCI address as the kernel writes it; NVML's has a longer domain.
-
-    >>> shorten_bus("00000000:3B:00.0")
-    '0000:3b:00.0'
-    """
-    return bus.lower()[-len("0000:00:00.0") :]
-
-
-def is_visible(card: Card, number: int, probe: Probe) -> bool | None:
-    """Tell whether CUDA programs may see the card, None where that depends on CUDA's own order."""
-    chosen = probe.variable("CUDA_VISIBLE_DEVICES")
-    in_bus_order = number == 1 or probe.variable("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-    if chosen is None:
-        return True
-    return parse_visible(chosen, card.index, card.uuid or "", in_bus_order=in_bus_order)
+def list_silent(gpu: Gpu, card: Card, source: str) -> dict[str, str]:
+    """Return the reason for each fact that is missing; of a card that cannot be opened, all are."""
+    lost = card.errors.get("index")
+    reasons = dict.fromkeys(asdict(gpu), lost) if lost else card.errors
+    missing = {place for place, value in asdict(gpu).items() if value is None}
+    return {place: f"{source}: {reason}" for place, reason in reasons.items() if place in missing}
 
 
-def parse_visible(chosen: str, index: int, uuid: str, *, in_bus_order: bool) -> bool | None:
-    """Read CUDA_VISIBLE_DEVICES: numbers or the beginnings of identifiers, valid until the first wrong one.
-
-    >>> parse_visible("", 0, "GPU-1f", in_bus_order=True)
-    False
-    >>> parse_visible("GPU-1", 0, "GPU-1f", in_bus_order=False)
-    True
-    >>> parse_visible("1,-1,0", 0, "GPU-1f", in_bus_order=True)
-    False
-    >>> parse_visible("0", 0, "GPU-1f", in_bus_order=False) is None
-    True
-    """
-    names = [name.strip() for name in chosen.split(",")]
-    valid = names[: next((place for place, name in enumerate(names) if name in {"", "-1"}), len(names))]
-    if any(name.isdigit() for name in valid) and not in_bus_order:
-        return None
-    return any(uuid.startswith(name) or name == str(index) for name in valid)
+def tell_capability(
+    card: Card, name: str | None, adapter: Adapter | None, source: str
+) -> tuple[str | None, str]:
+    """Return a card's capability and its source; old drivers do not tell it, and the table does."""
+    if card.capability:
+        return "{}.{}".format(*card.capability), source
+    return find_capability(name, adapter.device if adapter else None)
 
 
-def read_devices(probe: Probe, devices: Sequence[str]) -> list[Gpu]:
-    """Read the graphics cards among the devices of the PCI bus."""
-    read = {device: probe.read(f"{device}/class") for device in devices}
-    displays = [device for device, kind in read.items() if (kind or "").startswith(DISPLAY_CLASS)]
-    vendors = {device: (probe.read(f"{device}/vendor") or "").strip() for device in displays}
-    return [
-        Gpu(VENDORS[vendor], name=read_name(probe, device), pci_id=device.rpartition("/")[2])
-        for device, vendor in vendors.items()
-        if vendor in VENDORS
-    ]
+def tell_visible(card: Card, probe: Probe, evidence: Evidence) -> tuple[bool | None, str]:
+    """Tell whether CUDA programs may use a card that the libraries list, and why."""
+    if "index" in card.errors:
+        return False, f"NVML: {card.errors['index']}"
+    if card.mig and card.mig_uuids == []:
+        return False, "MIG divides this card, and there is no slice for a program"
+    report = replace(evidence.report, cards=list_known(evidence)[0])
+    chosen, visible = probe.variable("CUDA_VISIBLE_DEVICES"), find_visible(probe, report)
+    if visible is None:
+        return None, f'CUDA_VISIBLE_DEVICES is "{chosen}" in CUDA\'s own order, the fastest card first'
+    return card.index in visible, "" if chosen is None else f'CUDA_VISIBLE_DEVICES is "{chosen}"'
 
 
-def read_name(probe: Probe, device: str) -> str | None:
-    """Read the name that NVIDIA's kernel module gives to a card."""
-    text = probe.read(f"/proc/driver/nvidia/gpus/{device.rpartition('/')[2]}/information")
-    return parse_information(text or "")
+def describe_adapter(adapter: Adapter, lister: str | None, probe: Probe, evidence: Evidence) -> Found:
+    """Put the system's description of a card into our words."""
+    gpu = Gpu(adapter.vendor, name=adapter.name, pci_id=adapter.pci_id, memory_bytes=adapter.memory_bytes)
+    if adapter.vendor != "nvidia":
+        return Found(gpu, adapter.source, {})
+    capability, told = find_capability(adapter.name, adapter.device)
+    visible, why = tell_hidden(adapter, lister, probe, evidence)
+    gpu = Gpu("nvidia", adapter.name, capability, adapter.memory_bytes, None, adapter.pci_id, visible)
+    return Found(gpu, adapter.source, {"compute_capability": told, "visible": why})
 
 
-def parse_information(text: str) -> str | None:
-    r"""Return the card's name from NVIDIA's page about it.
+def tell_hidden(
+    adapter: Adapter, lister: str | None, probe: Probe, evidence: Evidence
+) -> tuple[bool | None, str]:
+    """Tell whether CUDA programs may use a card of NVIDIA's that only the system lists, and why."""
+    if not evidence.signs:
+        runs = f"{adapter.module} runs it" if adapter.module else "nothing runs it"
+        return False, f"NVIDIA's driver is not there: {runs}"
+    if lister:
+        return False, f"{lister} does not list it: this container or this driver does not have it"
+    if not evidence.nodes and name_system(probe) == "linux":
+        return False, tell_missing(evidence)
+    if evidence.mismatch:
+        return False, evidence.mismatch
+    if (chosen := probe.variable("CUDA_VISIBLE_DEVICES")) is not None and chosen.strip() in {"", "-1"}:
+        return False, f'CUDA_VISIBLE_DEVICES is "{chosen}"'
+    return None, f"NVML: {evidence.report.errors.get('nvml', 'it does not list it')}"
 
-    >>> parse_information("Model: \t\t GeForce GTX 1080\nIRQ:   \t\t 33\n")
-    'GeForce GTX 1080'
-    """
-    found = re.search(r"^Model:\s*(.+?)\s*$", text, re.MULTILINE)
-    return found[1] if found else None
+
+def tell_missing(evidence: Evidence) -> str:
+    """Say what it means that the kernel's module is seen, and no device."""
+    if evidence.container:
+        return (
+            f"the host's driver is seen, but no /dev/nvidia*: this {evidence.container} container got no GPU"
+        )
+    return "the kernel's module is there, but no /dev/nvidia*: `nvidia-modprobe` makes them"
 
 
-def read_apple(probe: Probe) -> list[tuple[Gpu, str]]:
-    """Return the graphics part of an Apple processor."""
-    model = str(probe.ask("model"))
-    is_apples = name_architecture(str(probe.ask("machine_type"))) == "aarch64" or model.startswith("Apple")
-    if name_system(probe) != "macos" or not is_apples:  # Rosetta calls the machine x86_64, not the processor
-        return []
-    return [(Gpu("apple", name=model), "the processor's name")]
+def imagine(probe: Probe, cards: list[Found]) -> list[Found]:
+    """Return a card of which nothing is known, where the person says that CUDA is to be counted with."""
+    wished = (probe.variable(OVERRIDE) or "").strip()
+    has_one = any(found.gpu.vendor == "nvidia" for found in cards)
+    return [Found(Gpu("nvidia"), OVERRIDE, {})] if wished and not has_one else []
+
+
+def note_fields(cards: list[Found]) -> Facts:
+    """Describe the list; what is said of a single field takes the place of what is said of its card."""
+    facts = list_facts("gpus", [(found.gpu, found.source) for found in cards], LOOKED)
+    for number, found in enumerate(cards):
+        for field, note in found.notes.items():
+            place = f"gpus[{number}].{field}"
+            facts |= {place: Fact(facts[place].value, note)} if place in facts else {}
+    return facts
+
+
+def read_rocm(probe: Probe) -> Fact:
+    """Read the version of AMD's ROCm; the text goes on with the number of the build."""
+    paths = [path for pattern in ROCM for path in (pattern, *probe.glob(pattern)) if "*" not in path]
+    told = {path: re.match(r"\d+(?:\.\d+)+", probe.read(path) or "") for path in paths}
+    known = (Fact(found[0], path) for path, found in told.items() if found)
+    return next(known, Fact(None, f"no {ROCM[0]} that tells a version"))

@@ -19,6 +19,7 @@ from tfup.machine.fact import Fact, Facts, list_facts
 from tfup.machine.interpreters import Answer, is_interpreter
 from tfup.machine.system import NARROW, name_architecture, name_system
 from tfup.machine.together import run_together
+from tfup.machine.windows import find_runtimes
 from tfup.model import Interpreter
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ ASKED = "PATH and the usual folders, each asked"
 
 # The shims of pyenv, asdf and mise change with the folder; the Store's stubs open the Store.
 _SHIM = re.compile(r"[/\\](?:shims|WindowsApps)[/\\]", re.IGNORECASE)
+
+_STORE = re.compile(r"[/\\]WindowsApps[/\\]", re.IGNORECASE)
 
 CONDA = ("anaconda3", "miniconda3", "miniforge3", "mambaforge", "micromamba")
 PYTHONS = "py[pt][hy]*"  # python and pypy, of any version
@@ -49,6 +52,7 @@ PLACES = {
     "macos": (
         "/usr/bin/python3", "/usr/bin/python2.7", f"/usr/local/bin/{PYTHONS}", f"/opt/homebrew/bin/{PYTHONS}",
         "/Library/Frameworks/Python.framework/Versions/*/bin/python3",
+        "/Library/Frameworks/Python.framework/Versions/2.7/bin/python2.7",
         *(f"{brew}/opt/python@*/bin/python3.*" for brew in ("/usr/local", "/opt/homebrew")),
         f"/opt/local/bin/{PYTHONS}",
         f"{{home}}/.local/bin/{PYTHONS}", "{pyenv}/versions/*/bin/python", "{uv}/*/bin/python3",
@@ -83,17 +87,20 @@ MANAGERS = (
 
 def read_pythons(probe: Probe) -> Facts:
     """Find the interpreters, the newest first."""
-    answers = interview_all(probe, find_candidates(probe))
+    paths = [path for path in _list_paths(probe) if is_interpreter(path)]
+    answers = interview_all(probe, find_candidates(probe, paths))
     private = f"{probe.ask('cache')}"
     found = {
         answer.executable: describe(answer, probe)
         for answer in answers.values()
         if answer and not is_inside(answer.executable, private)
     }
-    no_answer = Fact(None, "it gave no answer")
-    silent = {f"pythons[{path}]": no_answer for path, answer in answers.items() if not answer}
+    silent = dict.fromkeys((path for path, answer in answers.items() if not answer), "it gave no answer")
+    reasons = tell_stubs(probe, paths) | silent
     items = [(python, ASKED) for python in sorted(found.values(), key=_rank)]
-    return list_facts("pythons", items, ASKED) | silent
+    return list_facts("pythons", items, ASKED) | {
+        f"pythons[{path}]": Fact(None, reason) for path, reason in reasons.items()
+    }
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -116,11 +123,26 @@ def _rank(python: Interpreter) -> tuple[tuple[int, ...], str]:
 # ---------------------------------------------------------------- where they may be
 
 
-def find_candidates(probe: Probe) -> list[str]:
+def find_candidates(probe: Probe, paths: Iterable[str]) -> list[str]:
     """Return the real paths of all that may be an interpreter, sorted."""
-    paths = {path for path in _list_paths(probe) if is_interpreter(path)}
     real = {probe.ask("real_path", path) or path for path in paths if not _SHIM.search(path)}
     return sorted(path for path in map(str, real) if not _SHIM.search(path) and not _is_stub(probe, path))
+
+
+def tell_stubs(probe: Probe, paths: Iterable[str]) -> dict[str, str]:
+    """Say of the names that lead to no interpreter of use where they lead."""
+    apples = "Apple's stub, which asks to install the developer tools: xcode-select --install"
+    told = {path: apples for path in paths if _is_stub(probe, path)}
+    from_store = [path for path in paths if _STORE.search(path)]
+    return told | (dict.fromkeys(from_store, tell_store(probe)) if from_store else {})
+
+
+def tell_store(probe: Probe) -> str:
+    """Say what the names of the Microsoft Store are: stubs of no bytes, until its Python is installed."""
+    store = escape(probe.variable("LOCALAPPDATA") or "") + r"\Microsoft\WindowsApps"
+    if probe.glob(rf"{store}\PythonSoftwareFoundation.Python.*"):
+        return "of the Microsoft Store, which redirects folders and lengthens paths: another is taken"
+    return "a stub that opens the Microsoft Store"
 
 
 def _list_paths(probe: Probe) -> Iterable[str]:
@@ -129,8 +151,26 @@ def _list_paths(probe: Probe) -> Iterable[str]:
     for question in ("interpreters_on_path", "registered_interpreters"):
         paths = probe.ask(question)
         yield from paths if isinstance(paths, list) else []
+    if name_system(probe) == "windows":
+        yield from ask_launcher(probe)
     for pattern in list_patterns(probe):
         yield from probe.glob(pattern)
+
+
+def ask_launcher(probe: Probe) -> list[str]:
+    """Return the interpreters that the launcher of Windows knows."""
+    programs = probe.ask("programs", "py")
+    launcher = programs[0] if isinstance(programs, list) and programs else None
+    return parse_launcher(probe.run(launcher, "-0p") or "") if launcher else []
+
+
+def parse_launcher(text: str) -> list[str]:
+    r"""Return the interpreters of `py -0p`; old and new launchers put the star of the default elsewhere.
+
+    >>> parse_launcher(" -V:3.12 *     C:\\Python312\\python.exe\n -3.7-64     C:\\My Py\\python.exe *\n")
+    ['C:\\Python312\\python.exe', 'C:\\My Py\\python.exe']
+    """
+    return re.findall(r"^\s*-\S+ +(?:\* +)?(\S.*?\.exe)(?: +\*)?\s*$", text, re.MULTILINE)
 
 
 def list_patterns(probe: Probe) -> list[str]:
@@ -228,7 +268,13 @@ def describe(answer: Answer, probe: Probe) -> Interpreter:
         abi=answer.abi,
         free_threaded=answer.free_threaded,
         managed_by=name_manager(answer, probe),
+        runtimes=read_beside(answer.executable, probe),
     )
+
+
+def read_beside(executable: str, probe: Probe) -> dict[str, str]:
+    """Return the C++ runtimes that an interpreter of Windows brings."""
+    return find_runtimes(probe, executable.rpartition("\\")[0]) if name_system(probe) == "windows" else {}
 
 
 def name_process(machine: str, bits: int) -> str:

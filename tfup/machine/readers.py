@@ -7,27 +7,33 @@ imported by the one reader that needs them.
 from __future__ import annotations
 
 import os
+import re
 import sys
-from contextlib import suppress
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from tfup.folders import cache_folder
-from tfup.machine import interpreters
+from tfup.machine import interpreters, libraries
+from tfup.machine.dll import read_dll
+from tfup.machine.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tfup.machine.probe import Json, Live
 
 SHEBANG_LIMIT = 1024
-NVML_SECONDS = 10.0
+CACHE_SECONDS = 1.0
+NVML_SECONDS = 1.1
+NVML_GRACE = 0.25
+"""How much later than it was told nvml.py may end: with what comes before and after it, 1.5 s at most."""
 
 # Other programs read variables of these families too, and keep secrets in them (TF_VAR_ is
 # Terraform's): so those of TensorFlow are named, not all that begin with TF_.
 FAMILIES = (
-    "PIP_", "UV_", "CONDA_OVERRIDE_", "TF_CPP_", "TF_CUD", "TF_DETERMINISTIC", "TF_DISABLE_", "TF_ENABLE_",
-    "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_ONEDNN", "TF_USE_", "TF_XLA_",
+    "PIP_", "UV_", "CONDA_OVERRIDE_", "CUDA_PATH_V", "TF_CPP_", "TF_CUD", "TF_DETERMINISTIC", "TF_DISABLE_",
+    "TF_ENABLE_", "TF_FORCE_", "TF_GPU_", "TF_NUM_", "TF_ONEDNN", "TF_USE_", "TF_XLA_",
 )  # fmt: skip
 
 
@@ -39,18 +45,27 @@ def read_platform(_: Live) -> str:
     return sys.platform
 
 
-def read_machine_type(_: Live) -> str:
-    """Return the processor's family as the system calls it: x86_64, AMD64, arm64."""
-    import platform
+def read_machine_type(live: Live) -> str | None:
+    """Return the processor's family as the system calls it: x86_64, AMD64, arm64.
 
-    return platform.machine()
+    On Windows the variable tells what it makes of the processor for this program, the registry what it is.
+    """
+    if hasattr(os, "uname"):
+        return os.uname().machine
+    name = "PROCESSOR_ARCHITECTURE"
+    told = Registry().read(r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment", name)
+    return str(told) if told else live.variable(name)
 
 
 def read_release(_: Live) -> str:
-    """Return the version of Windows or macOS: 10.0.19045, 14.5."""
+    """Return the version of Windows or macOS: 10.0.19045, 14.5.
+
+    For Windows `platform` asks its own database (WMI), which may take seconds, and answers not every thread.
+    """
     import platform
 
-    return platform.mac_ver()[0] or platform.version()
+    windows = getattr(sys, "getwindowsversion", None)
+    return ".".join(map(str, windows().platform_version)) if windows else platform.mac_ver()[0]
 
 
 def read_libc(_: Live) -> str | None:
@@ -60,11 +75,7 @@ def read_libc(_: Live) -> str | None:
 
 def read_long_paths(_: Live) -> bool:
     """Return whether Windows allows paths of more than 260 characters."""
-    import winreg
-
-    place = r"SYSTEM\CurrentControlSet\Control\FileSystem"
-    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:  # type: ignore[attr-defined,unused-ignore]
-        return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])  # type: ignore[attr-defined,unused-ignore]
+    return bool(Registry().read(r"HKLM\SYSTEM\CurrentControlSet\Control\FileSystem", "LongPathsEnabled"))
 
 
 # ---------------------------------------------------------------- what it is made of
@@ -74,15 +85,25 @@ def read_features(_: Live) -> list[str] | None:
     """Return the processor's features by archspec's names."""
     from archspec.cpu.detect import detected_info
 
-    return sorted(detected_info().features) or None
+    return sorted((_cpuid() or detected_info()).features) or None
 
 
 def read_model(_: Live) -> str | None:
     """Return the processor's name as its maker writes it."""
     from archspec.cpu import brand_string
 
-    name: str | None = brand_string()
-    return name
+    cpuid = _cpuid()
+    name: str | None = cpuid.brand_string() if cpuid else brand_string()
+    return name and name.strip("\0 ")
+
+
+def _cpuid() -> Any:  # noqa: ANN401 (archspec ships no types)
+    """Ask the processor itself on Windows, where archspec would ask `platform` first: see read_release."""
+    from sysconfig import get_platform
+
+    from archspec.cpu.detect import CpuidInfoCollector
+
+    return CpuidInfoCollector() if get_platform() == "win-amd64" else None
 
 
 def read_cores(_: Live) -> int | None:
@@ -114,8 +135,23 @@ def ask_nvml(live: Live) -> Json | None:
     from msgspec import json
 
     script = Path(__file__).with_name("nvml.py").read_text(encoding="utf-8")
-    text = live.run(sys.executable, "-c", script, timeout=NVML_SECONDS)
-    return None if text is None else json.decode(text)
+    end = str(time() + NVML_SECONDS)
+    text = live.run(sys.executable, "-c", script, end, timeout=NVML_SECONDS + NVML_GRACE)
+    return None if text is None else json.decode(text.splitlines()[-1])  # the library may print, too
+
+
+def list_libraries(_: Live, folder: str) -> list[str] | None:
+    """Return the names of CUDA's libraries in a folder; a link that leads nowhere is none."""
+    if not Path(folder).is_dir():
+        return None
+    named = (name for name in _names_in(folder) if re.fullmatch(libraries.NAMES, name))
+    return [name for name in named if (Path(folder) / name).exists()]
+
+
+def list_cached(live: Live) -> dict[str, str] | None:
+    """Return the libraries of CUDA in the loader's cache, path by name; musl keeps none."""
+    text = live.run("/sbin/ldconfig", "-p", timeout=CACHE_SECONDS)
+    return None if text is None else libraries.parse_cache(text)
 
 
 # ---------------------------------------------------------------- the person
@@ -195,32 +231,26 @@ def read_shebang(_: Live, path: str) -> str | None:
 
 
 def list_registered(_: Live) -> list[str]:
-    """Return the interpreters that Windows' registry knows, as the `py` launcher reads it (PEP 514)."""
-    import winreg
-
-    roots = [getattr(winreg, name) for name in ("HKEY_CURRENT_USER", "HKEY_LOCAL_MACHINE")]
-    wide, narrow = (getattr(winreg, f"KEY_WOW64_{width}KEY") for width in (64, 32))
-    found = {path for root in roots for view in (wide, narrow) for path in registered_in(winreg, root, view)}
-    return sorted(found)
+    """Return the interpreters that Windows' registry knows."""
+    return Registry().pythons()
 
 
-def registered_in(winreg: Any, root: int, view: int) -> Iterator[str]:  # noqa: ANN401 (the module is on Windows only)
-    """Yield the interpreters below one root, in one of its two views."""
-    access = winreg.KEY_READ | view
-    for company in subkeys(winreg, root, r"Software\Python", access):
-        for tag in subkeys(winreg, root, rf"Software\Python\{company}", access):
-            place = rf"Software\Python\{company}\{tag}\InstallPath"
-            with suppress(OSError), winreg.OpenKey(root, place, 0, access) as key:
-                yield winreg.QueryValue(key, None).rstrip("\\") + r"\python.exe"
+def read_registry(_: Live, key: str, name: str = "") -> Json | None:
+    """Return a value of Windows' registry."""
+    return Registry().read(key, name)
 
 
-def subkeys(winreg: Any, root: int, place: str, access: int) -> list[str]:  # noqa: ANN401 (as above)
-    """Return the names of the keys below one."""
-    try:
-        with winreg.OpenKey(root, place, 0, access) as key:
-            return [winreg.EnumKey(key, number) for number in range(winreg.QueryInfoKey(key)[0])]
-    except OSError:
-        return []
+def list_registry(_: Live, key: str) -> list[str]:
+    """Return the names of the keys below one of Windows' registry."""
+    return Registry().below(key)
+
+
+def describe_dll(_: Live, path: str) -> Json | None:
+    """Return version and description of a Windows library."""
+    from msgspec import to_builtins
+
+    dll: Json = to_builtins(read_dll(path))
+    return dll
 
 
 def read_cache(live: Live) -> str:
@@ -243,11 +273,14 @@ READERS: dict[str, Callable[..., Json | None]] = {
     "cache": read_cache,
     "cores": read_cores,
     "disk_free": read_disk,
+    "dll": describe_dll,
     "features": read_features,
     "home": read_home,
     "interpreters_on_path": find_interpreters,
     "libc": read_libc,
+    "libraries": list_libraries,
     "lines": find_lines,
+    "loader_libraries": list_cached,
     "long_paths": read_long_paths,
     "machine_type": read_machine_type,
     "memory": read_memory,
@@ -259,6 +292,8 @@ READERS: dict[str, Callable[..., Json | None]] = {
     "python": interpreters.interview,
     "real_path": read_real_path,
     "registered_interpreters": list_registered,
+    "registry": read_registry,
+    "registry_keys": list_registry,
     "release": read_release,
     "settings": list_settings,
     "shebang": read_shebang,

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from tfup.machine.fact import Fact, Facts
+from tfup.machine.windows import read_distributions, read_runtimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ def read_linux(probe: Probe) -> Facts:
         "system.wsl": read_wsl(probe),
         "system.rosetta": Fact(value=False, note="only macOS has it"),
         "container": read_container(probe),
-        "long_paths": Fact(None, "only Windows asks"),
+        **dict.fromkeys(("long_paths", "wsl"), Fact(None, "only Windows asks")),
     }
 
 
@@ -231,24 +232,16 @@ def read_macos(probe: Probe) -> Facts:
 
 
 def read_windows(probe: Probe) -> Facts:
-    """Read Windows' version, the C++ runtimes that wheels need, and whether long paths are allowed."""
-    root = probe.variable("SYSTEMROOT") or r"C:\Windows"
+    """Read Windows' version, and what only Windows has."""
     return {
         "system.name": Fact("Windows", "sys.platform"),
         "system.version": _fact(probe.ask("release"), "platform.version"),
         "system.rosetta": Fact(value=False, note="only macOS has it"),
         "long_paths": _fact(probe.ask("long_paths"), "registry: LongPathsEnabled"),
-        **{f"runtimes.{name}": _find_runtime(probe, root, name) for name in RUNTIMES},
+        "wsl": read_distributions(probe),
+        **read_runtimes(probe),
         **_have_no_libc("Windows"),
     }
-
-
-RUNTIMES = ("msvcp140", "msvcp140_1", "vcruntime140", "vcruntime140_1", "vcruntime140_threads")
-
-
-def _find_runtime(probe: Probe, root: str, name: str) -> Fact:
-    paths = probe.glob(rf"{root}\System32\{name}.dll")
-    return Fact(paths[0], "file name") if paths else Fact(None, rf"no {root}\System32\{name}.dll")
 
 
 def read_other(_: Probe) -> Facts:
@@ -258,12 +251,14 @@ def read_other(_: Probe) -> Facts:
 
 def _have_no_libc(system: str) -> Facts:
     reason = f"{system} has its own C library, without a choice"
+    foreign = () if system == "Windows" else ("long_paths", "wsl")
     return {
         "system.libc": Fact(None, reason),
         "system.libc_version": Fact(None, reason),
         "system.wsl": Fact(0, "sys.platform"),
         "container": Fact(None, "only looked for on Linux"),
-    } | ({} if system == "Windows" else {"long_paths": Fact(None, "only Windows asks")})
+        **dict.fromkeys(foreign, Fact(None, "only Windows asks")),
+    }
 
 
 def _fact(value: object, source: str) -> Fact:

@@ -9,22 +9,38 @@ from __future__ import annotations
 import re
 from functools import partial
 from glob import escape
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tfup.machine.fact import Fact, Facts
-from tfup.machine.python import list_folders
+from tfup.machine.python import CONDA, list_folders
 from tfup.machine.system import name_system
 from tfup.machine.together import run_together
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tfup.machine.probe import Probe
 
 TOOLS = ("conda", "mamba", "micromamba", "pip", "pipenv", "pixi", "uv")
 OTHER_NAMES = {"pip": "pip3"}
-VARIABLES = {"conda": "CONDA_EXE", "micromamba": "MAMBA_EXE"}
-"""Where a tool is that is a function of the shell, and may not be on the PATH."""
+VARIABLES = {"conda": "CONDA_EXE", "mamba": "MAMBA_EXE", "micromamba": "MAMBA_EXE"}
+"""Where a tool is that is a function of the shell, and may not be on the PATH; MAMBA_EXE is one of two."""
+
+CONDAS = ("conda", "mamba", "micromamba", "pixi")
+"""Tools whose installers ask the shell to find them; a shell that was not asked, or a service, does not."""
+UNIX = tuple(f"{root}/bin/{{name}}" for root in (
+    *(f"{root}/{folder}" for root in ("{home}", "{home}/opt", "/opt") for folder in (*CONDA, "conda")),
+    "{home}/.pixi", "{home}/.local", "{home}", "/usr/local", "/opt/homebrew",
+    "/usr/local/Caskroom/mini*/base", "/opt/homebrew/Caskroom/mini*/base",
+))  # fmt: skip
+WINDOWS = (
+    *(rf"{root}\{folder}\Scripts\{{name}}.exe" for root in ("{home}", "{local}", r"C:\ProgramData", "C:")
+      for folder in CONDA),
+    r"{local}\{name}\{name}.exe", r"{local}\{name}\bin\{name}.exe", r"{home}\.pixi\bin\{name}.exe",
+    r"{home}\scoop\shims\{name}.exe",
+)  # fmt: skip
 
 PACKAGES = (
     "{prefix}/conda-meta/{name}-[0-9]*.json",
@@ -76,10 +92,31 @@ def parse_version(text: str) -> str | None:
 
 def find_tool(probe: Probe, name: str, folder: Path | None) -> str | None:
     """Return the program that would run, with pyenv's shims followed."""
-    on_path = [*_programs(probe, name), *_programs(probe, OTHER_NAMES.get(name, ""))]
-    named = probe.variable(VARIABLES[name]) if name in VARIABLES else None
-    direct = (follow_shim(probe, program, folder) for program in (*on_path, named) if program)
+    places = chain(list_programs(probe, name), list_usual(probe, name) if name in CONDAS else ())
+    direct = (follow_shim(probe, program, folder) for program in places)
     return next((program for program in direct if program), None)
+
+
+def list_programs(probe: Probe, name: str) -> Iterator[str]:
+    """Yield where the person has a tool: on the PATH, and where its variable says."""
+    yield from (*_programs(probe, name), *_programs(probe, OTHER_NAMES.get(name, "")))
+    named = probe.variable(VARIABLES[name]) if name in VARIABLES else None
+    if named and re.fullmatch(rf".*[/\\]{name}(\.\w+)?", named):
+        yield named
+
+
+def list_usual(probe: Probe, name: str) -> Iterator[str]:
+    """Yield where the installers of conda and its kin put a tool."""
+    for place in list_places(probe):
+        yield from probe.glob(place.replace("{name}", name))
+
+
+def list_places(probe: Probe) -> list[str]:
+    """Return the patterns of the places where installers put a tool, its name left open."""
+    system = name_system(probe)
+    folders = {key: escape(folder) for key, folder in list_folders(probe, system).items()}
+    places = WINDOWS if system == "windows" else UNIX
+    return [place.format_map(folders | {"name": "{name}"}) for place in places]
 
 
 def _programs(probe: Probe, name: str) -> list[str]:

@@ -26,7 +26,7 @@ def round_trip(name, keras, folder):
 
     rows, _ = eras.examples()
     model = eras.small_model(keras)
-    path = os.path.join(folder, name.split()[0] + eras.saved_as(keras))
+    path = str(os.path.join(folder, name.split()[0] + eras.saved_as(keras)))  # Keras 2.2 on 2.7 wants bytes
     model.save(path)
     before, after = model.predict(rows, verbose=0), keras.models.load_model(path).predict(rows, verbose=0)
     reporting.require(np.allclose(before, after, atol=1e-5), "{}: loaded, it predicts otherwise".format(name))

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests import loopback_index, running
+from tfup.check import GPU_CHECKS
 from tfup.model import Pin
 from tfup.pin import lock_digest
 from tfup.tables import DATA, render, wheel_name
@@ -25,8 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-FAMILY = f"linux_{platform.machine()}"
-PLATFORM = f"manylinux_2_17_{platform.machine()}"
+
+class System(NamedTuple):
+    """A system as the tables and as the names of wheels call it."""
+
+    family: str
+    platform: str
+
+
+HERE = System(f"linux_{platform.machine()}", f"manylinux_2_17_{platform.machine()}")
+WINDOWS = System("windows_amd64", "win_amd64")
 TAGS = ("cp310", "cp311", "cp312", "cp313")
 RELEASES = ("98.0.0", "99.0.0")
 KERAS = "3.99.0"
@@ -56,7 +65,7 @@ def build_wheel(folder, config=None, metadata=None):
             wheel.writestr("mossy-1.0.dist-info/" + file, text)
     return name
 """
-UNTRIED = "matrix_product", "keras_backend", "keras_fit", "save_and_load", "gpu_is_used"
+UNTRIED = "matrix_product", "keras_backend", "keras_fit", "save_and_load", *GPU_CHECKS
 SKIPPING = "import reporting\n\n\ndef {}():\n    raise reporting.Skip('too small for this')\n"
 
 
@@ -109,9 +118,9 @@ class Clone(NamedTuple):
 
 
 @contextmanager
-def cloned(folder: Path) -> Iterator[Clone]:
-    """Make a clone and serve its index for the length of a block."""
-    wheels = [wheel for release in RELEASES for wheel in tensorflow_wheels(release)]
+def cloned(folder: Path, system: System = HERE) -> Iterator[Clone]:
+    """Make a clone and serve its index for a while; its TensorFlow is for this system, or another."""
+    wheels = [wheel for release in RELEASES for wheel in tensorflow_wheels(release, system)]
     loopback_index.WHEELS.update([*wheels, loopback_index.wheel("keras", KERAS), sdist()])
     clone, home = folder / "clone", folder / "home"
     home.mkdir(parents=True)
@@ -122,15 +131,15 @@ def cloned(folder: Path) -> Iterator[Clone]:
     shutil.copytree(running.ROOT / "installers", clone / "installers")
     for name in UNTRIED:
         (clone / "checks" / f"{name}.py").write_text(SKIPPING.format(name), encoding="utf-8")
-    write_tables(clone / "tfup" / "data")
+    write_tables(clone / "tfup" / "data", system)
     with loopback_index.serving() as address:
         yield Clone(clone, home, address)
 
 
-def tensorflow_wheels(release: str) -> list[tuple[str, bytes]]:
+def tensorflow_wheels(release: str, system: System) -> list[tuple[str, bytes]]:
     """Return the wheels of a release: the same bytes for each Python."""
     _, content = loopback_index.wheel("tensorflow", release, content=TENSORFLOW.format(release))
-    return [(wheel_name("tensorflow", release, tag, tag, PLATFORM), content) for tag in TAGS]
+    return [(wheel_name("tensorflow", release, tag, tag, system.platform), content) for tag in TAGS]
 
 
 def sdist() -> tuple[str, bytes]:
@@ -149,23 +158,27 @@ def sdist() -> tuple[str, bytes]:
     return "mossy-1.0.tar.gz", target.getvalue()
 
 
-def write_tables(data: Path) -> None:
+def write_tables(data: Path, system: System) -> None:
     """Write the tables of the clone: two releases with their locks, and the rules of the real ones."""
     shutil.copytree(
         DATA, data, ignore=shutil.ignore_patterns("locks", "builds.json", "files.json", "proofs.json")
     )
-    tables = {"builds": [build_row(release) for release in RELEASES], "files": files_rows(), "proofs": []}
-    tables |= {f"locks/tensorflow/{release}": lock_rows(release) for release in RELEASES}
+    tables = {
+        "builds": [build_row(release, system) for release in RELEASES],
+        "files": files_rows(),
+        "proofs": [],
+    }
+    tables |= {f"locks/tensorflow/{release}": lock_rows(release, system) for release in RELEASES}
     for name, rows in tables.items():
         (data / f"{name}.json").parent.mkdir(parents=True, exist_ok=True)
         (data / f"{name}.json").write_text(render({}, rows), encoding="utf-8")
 
 
-def build_row(release: str) -> dict[str, object]:
+def build_row(release: str, system: System) -> dict[str, object]:
     """Return the row of a release in builds.json."""
     wheels = [[*name.removesuffix(".whl").split("-")[2:], loopback_index.sha256(content), len(content)]
-              for name, content in tensorflow_wheels(release)]  # fmt: skip
-    return {"project": "tensorflow", "version": release, "family": FAMILY, "wheels": wheels}
+              for name, content in tensorflow_wheels(release, system)]  # fmt: skip
+    return {"project": "tensorflow", "version": release, "family": system.family, "wheels": wheels}
 
 
 def files_rows() -> list[dict[str, object]]:
@@ -176,8 +189,8 @@ def files_rows() -> list[dict[str, object]]:
             for pin, name in names.items()]  # fmt: skip
 
 
-def lock_rows(release: str) -> list[dict[str, object]]:
+def lock_rows(release: str, system: System) -> list[dict[str, object]]:
     """Return the locks of a release, one for each Python."""
     pins = [*BESIDE, f"tensorflow=={release}"]
     digest = lock_digest(Pin(*pin.split("=="), ()) for pin in pins)  # type: ignore[arg-type]
-    return [{"python_tag": tag, "family": FAMILY, "digest": digest, "pins": pins} for tag in TAGS]
+    return [{"python_tag": tag, "family": system.family, "digest": digest, "pins": pins} for tag in TAGS]

@@ -109,7 +109,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_page(self, manner: str, name: str) -> None:
         """Send the page of a project, or half of it."""
-        files = {file: sha256(content) for file, content in WHEELS.items() if file.startswith(f"{name}-")}
+        ours = (item for item in WHEELS.items() if item[0].split("-")[0].replace("_", "-") == name)
+        files = {file: sha256(content) for file, content in ours}
         links = (f'<a href="{file}#sha256={digest}">{file}</a>' for file, digest in files.items())
         page = f"<html><body>{''.join(links)}</body></html>".encode()
         if not files:

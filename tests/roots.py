@@ -202,21 +202,23 @@ def movable(program: bytes, libraries: Path) -> bytes:
     return program.replace(old, b"$ORIGIN/../lib\0".ljust(len(old), b"\0"))
 
 
-def offer_list(served: Path, url: str, version: str, digest: str) -> str:
+def offer_list(  # noqa: PLR0913, PLR0917 - what uv wants to know, each word once
+    served: Path, url: str, version: str, digest: str, system: str = "linux", libc: str = "gnu"
+) -> str:
     """Write what tells uv of the archive, and return its address."""
     numbers = dict(zip(("major", "minor", "patch"), map(int, version.split(".")), strict=True))
     entry = {
         "name": "cpython",
         "arch": {"family": platform.machine(), "variant": None},
-        "os": "linux",
-        "libc": "gnu",
+        "os": system,
+        "libc": libc,
         "prerelease": "",
         "variant": None,
         "build": "20990101",
         "url": f"{url}/python.tar.gz",
         "sha256": digest,
     }
-    key = f"cpython-{version}-linux-{platform.machine()}-gnu"
+    key = f"cpython-{version}-{system}-{platform.machine()}-{libc}"
     (served / "pythons.json").write_text(json.dumps({key: entry | numbers}), encoding="utf-8")
     return f"{url}/pythons.json"
 

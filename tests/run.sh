@@ -8,7 +8,7 @@ lint() { # every linter speaks, whatever the one before it said
     "$tools/ruff" check --quiet . || status=1
     "$tools/ruff" format --quiet --diff . || status=1
     "$python" -m mypy --no-error-summary || status=1
-    find . -name .git -prune -o \( -name '*.sh' -o -path './.ci/*' \) -exec "$tools/shellcheck" --external-sources {} + || status=1
+    find . -name .git -prune -o \( -name '*.sh' -o -name '*.command' -o -path './.ci/*' -o -path './installers/windows/build' \) -exec "$tools/shellcheck" --external-sources {} + || status=1
     return "$status"
 }
 

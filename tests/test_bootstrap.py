@@ -30,7 +30,7 @@ from tests.bare_machine import (
 from tfup import __version__
 from tfup.folders import cache_folder
 
-SHELLS = [shell for shell in ("dash", "busybox", "posh", "bash", "mksh", "yash") if shutil.which(shell)]
+SHELLS = ("dash", "busybox", "posh", "bash", "mksh", "yash", "ksh", "zsh")
 
 
 @pytest.fixture
@@ -352,6 +352,8 @@ def test_what_uv_cannot_do_is_explained(
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_will_do(bare: Machine, shell: str) -> None:
     """Any shell that calls itself POSIX brings uv and starts tfup, busybox with its own tools too."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not on this machine")
     bare.link(shell, "sh")
     if shell == "busybox":
         for program in PROGRAMS:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.running import tfup
 from tfup import tables
-from tfup.check import CPU_CHECKS
+from tfup.check import CPU_CHECKS, checks_digest
 from tfup.machine import Live, detect
 from tfup.match import FAMILIES, fitting_pythons, minor_of
 from tfup.tables import ProofRow
@@ -40,8 +40,9 @@ def cells(machine: Machine) -> list[tuple[str, str]]:
 
 
 def proved() -> list[ProofRow]:
-    """Return the proofs of builds for the processor."""
-    return [row for row in tables.load("proofs.json", ProofRow) if row.accelerator == "cpu"]
+    """Return the valid proofs of builds for the processor."""
+    checks = checks_digest("cpu")
+    return [row for row in tables.load("proofs.json", ProofRow) if row.checks == checks]
 
 
 def install_drawn(folder: Path) -> None:

@@ -303,7 +303,7 @@ TEXTS = {
     "INTERNAL: Failed to load PTX: CUDA_ERROR_INVALID_PTX: a PTX JIT": "newer than the build",
     "CUDA_ERROR_UNSUPPORTED_PTX_VERSION": "the driver is too old to compile the code",
     "Status: CUDA driver version is insufficient for CUDA runtime version": "the NVIDIA driver is too old",
-    "cudaGetDevice() failed. Status: API call is not supported in the installed CUDA driver": "driver is too old",
+    "Status: API call is not supported in the installed CUDA driver": "driver is too old",
     "kernel version 470.256.2 does not match DSO version 535.161.7": "not restarted",
     "Can't find libdevice directory ${CUDA_DIR}/nvvm/libdevice.": "XLA does not find libdevice",
     "ptxas fatal   : Value 'sm_89' is not defined for option 'gpu-name'": "ptxas that XLA found is too old",

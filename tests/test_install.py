@@ -12,6 +12,7 @@ import pytest
 
 from tests.pipenv_program import run, snapshot
 from tests.running import environment, tfup
+from tfup.check import GPU_CHECKS
 
 pytestmark = [pytest.mark.real, pytest.mark.network]
 
@@ -29,10 +30,10 @@ def outcomes_of(document: dict[str, Any]) -> dict[str, str]:
 
 
 def assert_proved(document: dict[str, Any]) -> None:
-    """Every check passed; only the one for a GPU may be skipped."""
+    """Every check passed; only those for a GPU may be skipped."""
     statuses = outcomes_of(document)
 
-    assert "skipped" == statuses.pop("gpu_is_used")
+    assert {"skipped"} == {statuses.pop(name) for name in GPU_CHECKS}
     assert {"proved"} == set(statuses.values()), document["outcomes"]
     assert document["proved"]
 

@@ -458,6 +458,17 @@ def test_a_python_that_nobody_has_is_named(person: pytest.MonkeyPatch) -> None:
             InstallFailed,
             "/cache/.tmp1",
         ),
+        (
+            "error: x\n  cause: There is not enough space on the disk. (os error 112)",
+            InstallFailed,
+            "full",
+        ),
+        (
+            r"error: failed to copy file to `C:\p\a.pyd`: The process cannot access the file (os error 32)",
+            InstallFailed,
+            r"C:\\p\\a.pyd",
+        ),
+        ("error: failed to open file `C:/a/b`: Access is denied. (os error 5)", InstallFailed, "C:/a/b"),
         ("error: something new", InstallFailed, "something new"),
         ("", InstallFailed, "uv could not"),
     ],

@@ -83,6 +83,14 @@ def test_the_places_of_windows_and_xdg_are_known() -> None:
     assert {Path("/appdata/pip/pip.ini"), Path("/xdg/pip/pip.conf")} <= set(files)
 
 
+def test_windows_has_three_places_of_pips_the_last_winning() -> None:
+    """That of the machine, the old one of the person, and today's."""
+    variables = {"PROGRAMDATA": "/program", "USERPROFILE": "/person", "APPDATA": "/appdata"}
+    files = [file for file in pip_files(variables) if file.name == "pip.ini"]
+
+    assert [Path(f"/{folder}/pip/pip.ini") for folder in ("program", "person", "appdata")] == files
+
+
 def test_no_home_is_no_problem() -> None:
     """Without HOME only the machine's files are looked for."""
     assert (Path("/etc/xdg/pip/pip.conf"), Path("/etc/pip.conf")) == pip_files({})

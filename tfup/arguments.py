@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 COMMANDS = ("install", "detect", "plan", "pin", "check", "doctor", "explain", "undo", "versions", "clean")
 
+LONGEST_NUMBER = 9  # digits
+
 EXAMPLES = """\
 examples:
   tfup                                      the newest TensorFlow and Keras that fit this machine
   tfup 'tensorflow==1.15.*'                 an old release, with the packages that make it run today
   tfup keras==2.2.4 scikit-learn pillow     a Keras of 2018, and two packages beside it
   tfup plan --why-not tensorflow==2.21.0    what keeps that release from this machine
+  tfup check --train --report story.html    two networks trained, and a page that tells it all
   tfup explain error.log                    what an error means, and what repairs it
   tfup undo                                 the project as it was before the last install
 """
@@ -68,7 +71,7 @@ def plain_words(words: list[str]) -> Iterator[int]:
         "--machine",
         "--why-not",
     }
-    takes_value |= {"--record", "--only"}
+    takes_value |= {"--record", "--only", "--report", "--epochs", "--batch-size", "--images"}
     for place, word in enumerate(words):
         if not word.startswith("-") and (place == 0 or words[place - 1] not in takes_value):
             yield place
@@ -107,7 +110,17 @@ def add_wish(one: Parser) -> None:
     device.add_argument("--cpu", dest="gpu", action="store_false", help="leave GPUs alone")
     one.add_argument("--slim", action="store_true", help="tensorflow-cpu: half the download")
     one.add_argument(
-        "--backend", metavar="NAME", choices=("tensorflow",), help="the back end of Keras (tensorflow)"
+        "--backend",
+        metavar="NAME",
+        choices=("tensorflow", "theano", "cntk", "jax", "torch", "openvino"),
+        help="the back end of Keras: tensorflow, theano, cntk, jax, torch or openvino",
+    )
+    one.add_argument(
+        "--system-package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="make this module of the system's Python, such as cv2, visible in the environment; none forgets",
     )
     one.add_argument(
         "--manager",
@@ -158,6 +171,33 @@ def add_detect(one: Parser) -> None:
 def add_check(one: Parser) -> None:
     """Add the choice of checks."""
     one.add_argument("--only", nargs="+", action="extend", metavar="NAME", help="run only these checks")
+    one.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write machine, plan and proof as one HTML page"
+    )
+    train = one.add_argument_group("training", "MiniVGGNet with keras and with tf.keras: about a minute")
+    train.add_argument("--train", action="store_true", help="also train networks on small pictures")
+    train.add_argument("--epochs", type=at_least_one, metavar="N", help="how often each picture is seen (3)")
+    train.add_argument("--batch-size", type=at_least_one, metavar="N", help="pictures of one step (32)")
+    train.add_argument(
+        "--images", type=at_least_one, metavar="N", help="pictures to learn from (2000; CIFAR-10 has 50000)"
+    )
+    train.add_argument(
+        "--download",
+        action="store_true",
+        help="let Keras fetch CIFAR-10, 170 MB, where it is not on the disk; else pictures are made",
+    )
+
+
+def at_least_one(text: str) -> int:
+    """Return a whole number from 1 on.
+
+    >>> at_least_one("30")
+    30
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER or int(text) == 0:
+        message = f"{text!r} is not a whole number from 1 on"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def add_log(one: Parser) -> None:

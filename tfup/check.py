@@ -15,16 +15,16 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from tfup.errors import Need, NoEnvironment, UsageError
-from tfup.model import Environment, Outcome, Status
+from tfup.model import Environment, Outcome, Status, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from io import FileIO
 
     from tfup.model import Accelerator
@@ -39,14 +39,32 @@ CPU_CHECKS = (
 )
 """The claims that need no graphics card, each after those that it builds on."""
 
-GPU_CHECKS = ("gpu_is_used",)
+GPU_CHECKS = ("gpu_is_used", "gpu_convolves", "gpu_compiles")
 """The claims about a graphics card; skipped where TensorFlow has none."""
 
 CHECKS = (*CPU_CHECKS, *GPU_CHECKS)
 
+TRAIN_CHECKS = ("networks_learn",)
+"""The claims that take a minute and more; only `check --train` tries them: see training.py."""
+
+BACKEND_CHECKS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("theano", "cntk", "jax", "torch"), ("backend_version", "keras_backend", "keras_fit", "save_and_load")
+    ),
+    "openvino": ("backend_version", "keras_backend", "keras_predicts"),
+}
+"""The claims about a Keras without TensorFlow, by its back end: see claims.py."""
+
+SYSTEM_CHECKS = ("system_packages",)
+"""The claim about modules of the system's Python, where some were asked for."""
+
+KNOWN = tuple(dict.fromkeys((*CHECKS, *sum(BACKEND_CHECKS.values(), ()), *SYSTEM_CHECKS)))
+
 _HELPERS = ("eras", "reporting", "runner")
+_GPU_HELPERS = ("gpu_card", "gpu_causes")
 
 _POLL = 0.02  # seconds between two looks at the report
+_ROOM = 100_000  # bytes, without which no report can be written
 _FAREWELL = 10.0  # seconds that a process may take to leave after its last answer
 
 # How a process ends without a word: signals as negative numbers, exceptions of Windows as they are.
@@ -66,12 +84,13 @@ _DEATHS = {
 
 
 class _Line(msgspec.Struct):
-    """A line of the report; without a status it tells that the check has begun."""
+    """A line of the report; without a status it tells that the check has begun, or how far it is."""
 
     check: str
     status: Status | None = None
     detail: str = ""
     seconds: float = 0.0
+    training: Training | None = None
 
 
 class _Run(NamedTuple):
@@ -82,19 +101,24 @@ class _Run(NamedTuple):
     limit: float
     deadline: float
     tell: Callable[[Outcome], None]
+    tell_progress: Callable[[str, str], None]
+    variables: Mapping[str, str]
 
 
-def check(
+def check(  # noqa: PLR0913 - what a run is made of, each word once
     environment: Environment,
     names: Sequence[str] | None = None,
     *,
     timeout: float,
     log: Path,
     on_outcome: Callable[[Outcome], None] | None = None,
+    on_progress: Callable[[str, str], None] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[Outcome, ...]:
     """Try the named claims, or all of them, in this environment; `on_outcome` hears each at once.
 
     `timeout` is in seconds and for all of them together. The output goes to the end of `log`.
+    `on_progress` hears the name of a long check and how far it is, `variables` are set for the checks.
     Raises UsageError for an unknown name, NoEnvironment when there is no Python to ask.
     """
     outcomes: list[Outcome] = []
@@ -104,8 +128,9 @@ def check(
         if on_outcome:
             on_outcome(outcome)
 
-    wanted = known(names)
-    run = _Run(environment, log, timeout, time.monotonic() + timeout, tell)
+    wanted = known(names, (*KNOWN, *TRAIN_CHECKS))
+    deadline, deaf = time.monotonic() + timeout, lambda _name, _detail: None
+    run = _Run(environment, log, timeout, deadline, tell, on_progress or deaf, variables or {})
     while left := wanted[len(outcomes) :]:
         _try_in_one_process(run, left)
     return tuple(outcomes)
@@ -118,14 +143,17 @@ def checks_folder() -> Path:
     return packaged if packaged.is_dir() else here.parent / "checks"
 
 
-def checks_digest(accelerator: Accelerator = "cpu", folder: Path | None = None) -> str:
+def checks_digest(
+    accelerator: Accelerator = "cpu", folder: Path | None = None, backend: str = "tensorflow"
+) -> str:
     """Return the SHA-256 of what a proof for this accelerator ran: names and contents of its checks.
 
     A check that a processor never reaches says nothing about it, so a new one for graphics cards leaves
     the proofs for processors valid.
     """
     digest = hashlib.sha256()
-    for name in sorted((*_HELPERS, *(CPU_CHECKS if accelerator == "cpu" else CHECKS))):
+    usual = CPU_CHECKS if accelerator == "cpu" else (*CHECKS, *_GPU_HELPERS)
+    for name in sorted((*_HELPERS, *BACKEND_CHECKS.get(backend, usual))):
         content = ((folder or checks_folder()) / f"{name}.py").read_bytes()
         content = content.replace(b"\r\n", b"\n")  # git may have changed the line ends
         digest.update(f"{name} {len(content)}\n".encode() + content)
@@ -135,10 +163,13 @@ def checks_digest(accelerator: Accelerator = "cpu", folder: Path | None = None) 
 # ---------------------------------------------------------------- what is asked of whom
 
 
-def known(names: Sequence[str] | None) -> list[str]:
-    """Return the checks of these names, or all of them; UsageError where there is none of that name."""
+def known(names: Sequence[str] | None, checks: Sequence[str] = KNOWN) -> list[str]:
+    """Return the checks of these names, or the usual ones; UsageError where there is none of that name."""
     names = CHECKS if names is None else names
-    unknown = [name for name in names if name not in CHECKS]
+    unknown = [name for name in names if name not in checks]
+    if set(unknown) & {*TRAIN_CHECKS}:
+        sentence = f"{unknown[0]} is tried by --train alone."
+        raise UsageError(sentence, hint="tfup check --train")
     if unknown:
         sentence = f"There is no check named {', '.join(unknown)}; the checks are {', '.join(CHECKS)}."
         raise UsageError(sentence, hint="tfup check --only hello_session")
@@ -167,7 +198,7 @@ def _process(run: _Run, names: Sequence[str], report: Path) -> Iterator[subproce
     command = [python, str(checks_folder() / "runner.py"), *names]
     with _opened(run.log) as log:
         _note(log, f"$ {' '.join(command)}\n")
-        process = _start(run.environment, command, report, log)
+        process = _start(run, command, report, log)
         try:
             yield process
         finally:
@@ -190,22 +221,20 @@ def _note(log: FileIO, text: str) -> None:
         log.write(os.fsencode(text))
 
 
-def _start(
-    environment: Environment, command: list[str], report: Path, log: FileIO
-) -> subprocess.Popen[bytes]:
+def _start(run: _Run, command: list[str], report: Path, log: FileIO) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command,
             cwd=report.parent,  # what a library leaves behind goes with the report
-            env=_clean_environment(report),
+            env={**_clean_environment(report), **run.variables},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     except OSError as error:
-        need = Need("python", "an interpreter that starts", f"{environment.python}: {error.strerror}")
-        sentence = f"The environment {environment.folder} has no Python that runs."
+        need = Need("python", "an interpreter that starts", f"{run.environment.python}: {error.strerror}")
+        sentence = f"The environment {run.environment.folder} has no Python that runs."
         raise NoEnvironment(sentence, (need,), "tfup install") from error
 
 
@@ -251,9 +280,13 @@ def _home(folder: Path) -> dict[str, str]:
 def _listen(run: _Run, process: subprocess.Popen[bytes], report: Path, expected: int) -> list[Outcome]:
     """Tell each outcome as it arrives; return those that came before the process or the time ended."""
     answers: list[Outcome] = []
+    heard = 0
     while True:
         over = process.poll() is not None or time.monotonic() > run.deadline  # asked before the last look
-        for answer in _answers(report)[len(answers) :]:
+        lines = _lines(report)
+        _tell_progress(run, lines[heard:])
+        heard = len(lines)
+        for answer in _answers(lines)[len(answers) :]:
             run.tell(answer)
             answers.append(answer)
         if len(answers) == expected:
@@ -264,11 +297,27 @@ def _listen(run: _Run, process: subprocess.Popen[bytes], report: Path, expected:
         time.sleep(_POLL)
 
 
-def _answers(report: Path) -> list[Outcome]:
+def _tell_progress(run: _Run, lines: Sequence[_Line]) -> None:
+    """Tell how far a long check is."""
+    for line in lines:
+        if line.detail and not line.status:
+            run.tell_progress(line.check, line.detail)
+
+
+def _lines(report: Path) -> list[_Line]:
     """Return what the report says so far; a line that is just being written waits for the next look."""
     lines = report.read_bytes().splitlines(keepends=True) if report.exists() else []
-    ends = [msgspec.json.decode(line, type=_Line) for line in lines if line.endswith(b"\n")]
-    return [Outcome(end.check, end.status, end.detail, seconds=end.seconds) for end in ends if end.status]
+    return [msgspec.json.decode(line, type=_Line) for line in lines if line.endswith(b"\n")]
+
+
+def _answers(lines: Sequence[_Line]) -> list[Outcome]:
+    """Return the outcomes among the lines, each with what was measured before it."""
+    measured = {line.check: line.training for line in lines if line.training}
+    return [
+        Outcome(end.check, end.status, end.detail, seconds=end.seconds, training=measured.get(end.check))
+        for end in lines
+        if end.status
+    ]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -300,4 +349,6 @@ def _death(status: int) -> str:
     """Return what the exit status of a process says about its silence."""
     if said := _DEATHS.get(status):
         return f"the process died: {said}"
-    return f"the process ended with status {status} before it said what it found"
+    full = shutil.disk_usage(gettempdir()).free < _ROOM
+    why = f"; the disk of {gettempdir()} is full" if full else ""
+    return f"the process ended with status {status} before it said what it found{why}"

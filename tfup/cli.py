@@ -30,7 +30,7 @@ CHECK_SECONDS = 900.0  # a cold disk and a slow machine take minutes for the fir
 
 def install(arguments: Namespace, report: Report) -> int:
     """Detect, match, pin, write, install, check, report."""
-    from tfup import check, documents, formats, managers
+    from tfup import claims, documents, formats, managers
     from tfup.managers.transaction import commit, recover, transaction
 
     folder = project_folder(arguments)
@@ -56,10 +56,12 @@ def install(arguments: Namespace, report: Report) -> int:
             )
             facts.append(environment.folder)
         commit(generation)  # and go on under its lock: another run would replace what is checked
-        outcomes = check.check(environment, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome)
+        outcomes = claims.try_out(
+            plan, environment, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome
+        )
     proved = all(outcome.status in {"proved", "skipped"} for outcome in outcomes)
     next_steps = managers.next_steps(project)
-    report.verdict(outcomes, str(folder), next_steps, str(log))
+    report.verdict(outcomes, str(folder), next_steps, str(log), claims.subject(plan))
     if report.json:
         report.document(
             documents.InstallDocument(
@@ -75,7 +77,7 @@ def detect(arguments: Namespace, report: Report) -> int:
     from tfup.machine.probe import Live, Recorder
 
     recorder = Recorder(Live())
-    found = machine.detect(recorder, arguments.project or Path.cwd(), deep=True)
+    found = machine.detect(recorder, project_folder(arguments), deep=True)
     if arguments.record:
         arguments.record.write_text(recorder.text(), encoding="utf-8")
     report.document(found) if report.json else report.machine(found)
@@ -113,32 +115,49 @@ def pin(arguments: Namespace, report: Report) -> int:
 
 
 def check(arguments: Namespace, report: Report) -> int:
-    """Run the checks in an environment."""
+    """Run the checks in an environment; with --train, train in it; with --report, write it all down."""
     from tfup import check as checks
-    from tfup import documents, managers
+    from tfup import claims, documents, formats, html_report, managers, training
 
     folder = project_folder(arguments)
-    names = checks.known(arguments.only)
-    environment = managers.find(folder)
+    names = checks.known(arguments.only) if arguments.only else None
+    environment, plan = managers.find(folder), formats.read_plan(folder)
+    settings = training.asked(arguments, folder)
+    if arguments.report:
+        html_report.make_sure(arguments.report)
     log = managers.new_log(folder)
-    outcomes = checks.check(environment, names, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome)
+    outcomes = claims.try_out(
+        plan, environment, names, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome
+    )
+    if settings:
+        hears = training.Hearers(partial(report.line, "working"), report.outcome)
+        outcomes += training.train(environment, settings, folder, log, hears)
+    written = None
+    if arguments.report:
+        facts = (look(arguments, report), plan, environment, outcomes)
+        written = html_report.write(arguments.report, html_report.Story(folder, *facts))
+        report.line("proved", "report", written)
     if report.json:
-        report.document(documents.CheckDocument(outcomes))
+        report.document(documents.CheckDocument(outcomes, written))
     else:
-        report.verdict(outcomes, str(folder), (), str(log))
+        report.verdict(outcomes, str(folder), (), str(log), claims.subject(plan))
     return 0 if all(outcome.status in {"proved", "skipped"} for outcome in outcomes) else 1
 
 
 def explain(arguments: Namespace, report: Report) -> int:
     """Say what an error means, and what repairs it; what is not known is said to be so."""
     from tfup.doctor.explain import explain as explain_log
+    from tfup.doctor.facts import Facts, facts_of_environment
     from tfup.doctor.log_text import read_log
     from tfup.doctor.words import words_of
 
     if arguments.file == "-" and sys.stdin and sys.stdin.isatty():
         report.line("working", "explain", "paste the error, then press Ctrl-D (on Windows Ctrl-Z and Enter)")
-    words = words_of(project_folder(arguments), sys.platform, os.environ)
-    answer = explain_log(read_log(arguments.file), partial(look, arguments, Report(quiet=True)), words)
+    folder = project_folder(arguments)
+    words = words_of(folder, sys.platform, os.environ)
+    read_here = Facts if arguments.machine else partial(facts_of_environment, folder, os.environ)
+    ask = partial(look, arguments, Report(quiet=True))
+    answer = explain_log(read_log(arguments.file), ask, words, read_here)
     report.document(answer) if report.json else report.explanation(answer)
     return 0
 
@@ -257,26 +276,29 @@ def look(arguments: Namespace, report: Report) -> Machine:
     if getattr(arguments, "machine", None):
         return read_machine(arguments.machine)
     with report.stage("machine") as facts:
-        machine = detect(Live(), arguments.project or Path.cwd(), deep=False)
+        machine = detect(Live(), project_folder(arguments), deep=False)
         facts.append(describe_machine(machine))
     return machine
 
 
 def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Report) -> Plan:
     """Stages 2 and 3: the build, and every package exactly."""
-    from tfup import check, managers
+    from tfup import beside, check, managers, system_packages
+    from tfup.machine.probe import Live
     from tfup.match import match
     from tfup.pin import pin
     from tfup.wish import from_arguments, remember
 
     typed = from_arguments(arguments)
     wish = typed if getattr(arguments, "machine", None) else remember(typed, *remembered(folder))
-    return pin(
+    planned = pin(
         match(machine, wish),
         wish,
         partial(managers.resolve, offline=arguments.offline, say=partial(report.line, "working", "waiting")),
         check.checks_digest,
     )
+    planned = beside.complete(planned, machine)
+    return system_packages.find(planned, machine, None if getattr(arguments, "machine", None) else Live())
 
 
 def remembered(folder: Path) -> tuple[Wish | None, tuple[str, ...]]:
@@ -320,14 +342,17 @@ def refuse_without_choice(planned: Plan) -> None:
         return
     near = planned.nearest
     sentence = "No TensorFlow build fits this wish on this machine."
+    if near and near.project == "keras":
+        sentence = "No Keras with that back end fits this wish on this machine."
     if near is None:
         raise NoBuildFits(sentence, hint="tfup versions")
     remedy = f": {planned.remedies[0]}" if planned.remedies else ""
     closest = f"{sentence[:-1]}; the closest is {near.project} {near.version}{remedy}."
+    on = f" --backend {planned.wish.backend}" if near.project == "keras" else ""
     raise NoBuildFits(
         closest,
         tuple(Need(obstacle.name, obstacle.needs, obstacle.found) for obstacle in planned.obstacles),
-        f"tfup plan --why-not {near.project}=={near.version}",
+        f"tfup plan --why-not {near.project}=={near.version}{on}",
     )
 
 

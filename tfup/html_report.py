@@ -191,6 +191,8 @@ def title(story: Story) -> str:
     if story.plan is None or choice is None:
         return f"The environment {story.environment.folder}"
     keras = f" and Keras {story.plan.keras.version}" if story.plan.keras else ""
+    if choice.requirement:  # a Keras on another back end
+        return f"Keras {choice.version} on {choice.requirement}, Python {choice.python}"
     return f"TensorFlow {choice.version}{keras} on Python {choice.python}"
 
 

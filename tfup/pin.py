@@ -17,19 +17,20 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from tfup import tables
+from tfup import backends, cuda_packages, tables
+from tfup.accelerators import metal
+from tfup.conda_channels import untried_cuda
 from tfup.errors import LacksWheels, Need, Unresolvable
 from tfup.match import keras_rule, linux_platforms, minor_of, python_release
 from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Proof, Wheel, Wish, Workaround
 from tfup.tables import CompanionRule, ProofRow, SdistRow
 from tfup.trouble import known_trouble
-from tfup.wish import is_build, named, parse
+from tfup.wish import is_build, is_keras, named, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tfup.managers.uv import Resolved
-    from tfup.model import Accelerator
 
 ARCHES = {
     "linux_x86_64": "x86_64",
@@ -41,11 +42,12 @@ ARCHES = {
 Resolve: TypeAlias = "Callable[[Choice, Sequence[str], Sequence[str], Sequence[str]], Sequence[Resolved]]"
 """Called with the choice, requirements, constraints, and the names that may be built from an sdist."""
 
-Digest: TypeAlias = "Callable[[Accelerator], str]"
+Digest: TypeAlias = "Callable[..., str]"
 """`check.checks_digest`, or a made-up one."""
 
 KERAS_NAMES = ("keras", "keras-nightly", "tf-keras")
 TRIES = 8
+OLDEST_RESOLVED = (3, 6)  # uv knows no older Python
 
 
 def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
@@ -56,12 +58,13 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
     choice = found.choice
     if choice is None:
         return refusal(found, wish)
-    pins = lock_pins(choice)
-    beside = wished_beside(wish, pins)
+    pins = lock_pins(choice, wish)
+    beside = wished_beside(wish, pins, choice)
     built: tuple[str, ...] = ()
     if beside or not pins:
+        refuse_legacy(choice, beside)
         pins, built = resolved_pins(choice, pins, beside, resolve)
-    proof = proof_of(choice, pins, checks(choice.accelerator))
+    proof = proof_of(choice, pins, checks_of(choice, checks))
     return Plan(
         wish=wish,
         choice=choice,
@@ -70,10 +73,14 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
         download_bytes=download_bytes(choice, pins),
         disk_bytes=proof.disk_bytes if proof else None,
         pins=pins,
-        workarounds=workarounds(choice, pins),
-        warnings=found.warnings + known_trouble(choice) + unproved_notice(proof) + built_notices(built),
+        workarounds=workarounds(choice, pins) + cuda_packages.workarounds(choice),
+        warnings=found.warnings
+        + known_trouble(choice)
+        + untried_cuda(choice)
+        + unproved_notice(proof)
+        + built_notices(built),
         passed_over=found.passed_over,
-        proof=Proof("proved", proof.on, (proof.accelerator,)) if proof else Proof("resolved"),
+        proof=Proof("proved", proof.on, (proof.accelerator,)) if proof else part_proof(choice, pins, checks),
         built=built,
     )
 
@@ -96,10 +103,15 @@ def refusal(found: Match, wish: Wish) -> Plan:
 # ---------------------------------------------------------------- locks
 
 
-def lock_pins(choice: Choice) -> tuple[Pin, ...]:
-    """Return the pins of the lock that we ship for a choice; empty where we ship none."""
-    row = tables.lock(choice.project, choice.version, choice.python_tag, choice.platform)
-    return tuple(pin_of(choice, text.split("==")[0], text.split("==")[1]) for text in row.pins) if row else ()
+def lock_pins(choice: Choice, wish: Wish | None = None) -> tuple[Pin, ...]:
+    """Return the pins of the lock that we ship for a choice; empty where we ship none.
+
+    A lock of this very Keras and back end goes before that of the build.
+    """
+    pair = backends.lock(choice, wish or Wish())
+    row = pair or tables.lock(choice.project, choice.version, choice.python_tag, choice.platform)
+    texts = (*row.pins, *gpu_requirements(choice)) if row else ()
+    return tuple(pin_of(choice, text.split("==")[0], text.split("==")[1]) for text in texts)
 
 
 def pin_of(choice: Choice, name: str, version: str, files: Iterable[Wheel] | None = None) -> Pin:
@@ -110,7 +122,7 @@ def pin_of(choice: Choice, name: str, version: str, files: Iterable[Wheel] | Non
         version=version,
         hashes=tuple(sorted(f"sha256:{file.sha256}" for file in usable)),
         purpose="keras" if name in KERAS_NAMES else "tensorflow",
-        why="; ".join(rule.why for rule in rules_for(choice) if Requirement(rule.bound).name == name),
+        why="; ".join(reasons(choice, name)),
     )
 
 
@@ -124,12 +136,25 @@ def usable_files(
     """
     if name == choice.project:
         return (choice.wheel,)
-    known = tables.files().get(f"{name}=={version}", ()) if files is None else tuple(files)
+    known = known_files(choice, f"{name}=={version}") if files is None else tuple(files)
     wheels = tuple(file for file in known if file.file.endswith(".whl") and installs(choice, file.file))
     sdists = tuple(file for file in known if not file.file.endswith(".whl"))
-    return wheels or (
-        sdists if files is not None or name in sdist_names(choice.version, choice.python_tag) else ()
-    )
+    return wheels or (sdists if files is not None or name in sdists_of(choice) else ())
+
+
+def known_files(choice: Choice, pin: str) -> tuple[Wheel, ...]:
+    """Return the files of a pin in the tables: those of its own kind of build first."""
+    known = (tables.files(), backends.files())
+    first, second = reversed(known) if backends.is_backend(choice) else known
+    of_gpu = (*cuda_packages.wheels(choice, pin), *metal.wheels(choice, pin))
+    return first.get(pin) or second.get(pin) or of_gpu
+
+
+def sdists_of(choice: Choice) -> tuple[str, ...]:
+    """Return the packages that may be built from their sdist beside a choice."""
+    if backends.is_backend(choice):
+        return backends.sdists(choice)
+    return sdist_names(choice.version, choice.python_tag)
 
 
 @cache
@@ -147,7 +172,8 @@ def applies(rule: CompanionRule | SdistRow, version: str, python_tag: str) -> bo
 
 def installs(choice: Choice, file: str) -> bool:
     """Tell whether a wheel fits the choice's Python and system."""
-    abi = choice.wheel.file.split("-")[-2]
+    own = backends.abi_of(choice.python_tag, choice.platform)  # a Keras is a wheel for every Python, or none
+    abi = own if backends.is_backend(choice) else choice.wheel.file.split("-")[-2]
     return not parse_wheel_filename(file)[3].isdisjoint(
         supported_tags(choice.python_tag, abi, choice.platform, choice.glibc, choice.macos)
     )
@@ -185,12 +211,13 @@ def lock_digest(pins: Iterable[Pin]) -> str:
 # ---------------------------------------------------------------- resolving
 
 
-def wished_beside(wish: Wish, pins: Sequence[Pin]) -> list[str]:
+def wished_beside(wish: Wish, pins: Sequence[Pin], choice: Choice | None = None) -> list[str]:
     """Return what was wished for beside the build and is not met by the pins already."""
     pinned = {item.name: item.version for item in pins}
     if "keras-nightly" in pinned:  # it is the package keras under another name
         pinned["keras"] = pinned["keras-nightly"]
-    return [text for text in wish.requirements if not is_build(text) and not meets(parse(text), pinned)]
+    mine = is_keras if choice and backends.is_backend(choice) else is_build
+    return [text for text in wish.requirements if not mine(text) and not meets(parse(text), pinned)]
 
 
 def meets(wanted: Requirement, pinned: dict[str, str]) -> bool:
@@ -218,6 +245,17 @@ def resolved_pins(
     return tuple(mark_extra(item, before, displaced) for item in in_order), built
 
 
+def refuse_legacy(choice: Choice, beside: Sequence[str]) -> None:
+    """Raise Unresolvable on a Python that uv does not know: there is only what we ship a lock for."""
+    if python_release(choice.python_tag) >= OLDEST_RESOLVED:
+        return
+    minor, wished = minor_of(choice.python_tag), ", ".join(beside) or f"{choice.project}=={choice.version}"
+    known = ", ".join(backends.pairs_on(choice.python_tag)) or "nothing"
+    need = Need("packages", f"a lock that tfup ships for Python {minor}: {known}", wished)
+    sentence = f"On Python {minor} tfup installs what it has a lock for, and cannot resolve anything else."
+    raise Unresolvable(sentence, (need,), f"tfup plan {' '.join(beside) or choice.project} --python 3.6")
+
+
 def resolve_for_oldest(
     choice: Choice,
     requirements: Sequence[str],
@@ -232,7 +270,7 @@ def resolve_for_oldest(
     keep the whole from machines that the build itself runs on. With `build`, what is neither ours nor has a
     wheel at all may be built from its source; the names of these are returned, too.
     """
-    sdists = sdist_names(choice.version, choice.python_tag)
+    sdists = sdists_of(choice)
     built: tuple[str, ...] = ()
     refused: list[str] = []
     for _ in range(TRIES):
@@ -268,7 +306,12 @@ def mark_extra(item: Pin, before: set[str] | None, displaced: set[str]) -> Pin:
 
 
 def keras_wish(choice: Choice, displaced: set[str]) -> tuple[str, ...]:
-    """Return the requirement of the Keras that pairs, unless one was typed or TensorFlow brings it."""
+    """Return the requirement of the Keras that pairs, unless one was typed or TensorFlow brings it.
+
+    Where Keras is the build, that of its back end.
+    """
+    if choice.requirement:
+        return () if parse(choice.requirement).name in displaced else (choice.requirement,)
     rule = keras_rule(choice.version)
     return () if "keras" in displaced or rule.project != "keras" else (f"keras{rule.keras}",)
 
@@ -278,6 +321,8 @@ def keras_wish(choice: Choice, displaced: set[str]) -> tuple[str, ...]:
 
 def rules_for(choice: Choice) -> tuple[CompanionRule, ...]:
     """Return the bounds for a choice, their {minor} filled in."""
+    if backends.is_backend(choice):
+        return backends.rules(choice)
     return companion_rules(choice.version, choice.python_tag)
 
 
@@ -295,7 +340,20 @@ def bounds(choice: Choice) -> tuple[str, ...]:
 
 def required(choice: Choice) -> tuple[str, ...]:
     """Return what must be there although no metadata asks for it, as requirements."""
-    return tuple(rule.bound for rule in rules_for(choice) if rule.required)
+    rules = (rule.bound for rule in rules_for(choice) if rule.required)
+    return (*rules, *gpu_requirements(choice))
+
+
+def gpu_requirements(choice: Choice) -> tuple[str, ...]:
+    """Return what a choice takes for the sake of its GPU, as requirements."""
+    return (*cuda_packages.requirements(choice), *metal.requirements(choice))
+
+
+def reasons(choice: Choice, name: str) -> Iterator[str]:
+    """Yield why a package is pinned at its version."""
+    yield from (rule.why for rule in rules_for(choice) if Requirement(rule.bound).name == name)
+    yield from (row.why for row in cuda_packages.packages(choice) if row.package == name)
+    yield from metal.reasons(choice, name)
 
 
 def workarounds(choice: Choice, pins: Sequence[Pin]) -> tuple[Workaround, ...]:
@@ -326,7 +384,7 @@ def proof_of(choice: Choice, pins: Sequence[Pin], checks: str) -> ProofRow | Non
     """Return the shipped proof of exactly these pins with exactly these checks."""
     digest = lock_digest(pins)
     wanted = (digest, choice.python_tag, choice.platform, choice.accelerator, checks)
-    proofs = tables.load("proofs.json", ProofRow)
+    proofs = (*tables.load("proofs.json", ProofRow), *backends.proofs())
     return next(
         (
             row
@@ -335,6 +393,22 @@ def proof_of(choice: Choice, pins: Sequence[Pin], checks: str) -> ProofRow | Non
         ),
         None,
     )
+
+
+def checks_of(choice: Choice, checks: Digest) -> str:
+    """Return the digest of the checks that apply to a choice."""
+    if backends.is_backend(choice):
+        return checks(choice.accelerator, backend=choice.backend)
+    return checks(choice.accelerator)
+
+
+def part_proof(choice: Choice, pins: Sequence[Pin], checks: Digest) -> Proof:
+    """Return what was run of pins that nobody has run as a whole: perhaps all but the GPU's part."""
+    beside = {text.split("==")[0] for text in gpu_requirements(choice)}
+    rest = [item for item in pins if item.name not in beside]
+    plain = replace(choice, accelerator="cpu")
+    row = proof_of(plain, rest, checks_of(plain, checks))
+    return Proof("resolved", row.on, (row.accelerator,)) if row else Proof("resolved")
 
 
 def unproved_notice(proof: ProofRow | None) -> tuple[Notice, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-from tfup.model import Build, Wheel
+from tfup.model import Accelerator, Build, Wheel
 
 DATA = Path(__file__).parent / "data"
 
@@ -188,7 +188,7 @@ class ProofRow(Struct, frozen=True):
     version: str
     python_tag: str
     family: str
-    accelerator: str
+    accelerator: Accelerator
     lock: str
     checks: str
     python: str

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from tfup import tables
+from tfup.backends import KERAS
 from tfup.match import minor_of
 from tfup.model import Notice
 
@@ -70,6 +71,8 @@ def out_of_support(choice: Choice, on: date | None = None) -> Iterator[Notice]:
 
 def vulnerable(choice: Choice) -> Iterator[Notice]:
     """TensorFlow's own list names this release."""
+    if choice.project == KERAS:
+        return
     rows = tables.load("advisories.json", AdvisoryRow)
     count = sum(row.last - row.first + 1 for row in rows if names(row, choice.version))
     if count:

@@ -37,7 +37,8 @@ def main() -> int:
 
 def page() -> str:
     """Return the page as Markdown."""
-    contents = "".join(f"- [{issue.title}](#{issue.id})\n" for issue in (*issues(), *doctor_issues()))
+    titles = [(one.id, one.title) for one in issues()] + [(one.id, one.title) for one in doctor_issues()]
+    contents = "".join(f"- [{title}](#{anchor})\n" for anchor, title in titles)
     return "\n".join([HEAD, contents, *map(section, issues()), *map(doctor_section, doctor_issues())])
 
 

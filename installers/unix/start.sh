@@ -3,6 +3,9 @@
 set -eu
 
 main() {
+    if is_translated; then
+        exec arch -arm64 sh "$0" "$@"
+    fi
     case $0 in
         (*/*) root=${0%/*}/../.. ;;
         (*) root=../.. ;;
@@ -16,6 +19,11 @@ main() {
     environment "$root/requirements/tfup.txt"
     # -I: no PYTHON* variable, no folder of the person's and no user site changes what tfup imports
     exec "$python" -I "$root/installers/start.py" "$@"
+}
+
+# A terminal for Intel on an Apple processor (Rosetta) would bring a Python for Intel, in which TensorFlow dies.
+is_translated() {
+    [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" = 1 ]
 }
 
 main "$@"

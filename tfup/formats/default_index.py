@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from functools import cache
@@ -24,8 +25,9 @@ def default_index() -> Source:
 
 def help_of_uv() -> str:
     """Return the page on which uv names its default index; 10 ms, without the network."""
-    from uv import find_uv_bin
+    from tfup.managers.uv import find_uv
 
-    command = [find_uv_bin(), "pip", "compile", "--help"]
-    # An empty environment, for uv shows the person's own settings on this page, credentials too
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env={}).stdout
+    command = [find_uv(), "pip", "compile", "--help"]
+    # Without the person's variables, which uv shows on this page, credentials too; Windows needs its own one
+    bare = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=bare).stdout

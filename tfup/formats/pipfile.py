@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BUILD = "the build"
 KERAS = "the Keras that goes with the build"
+BACKEND = "the back end of Keras"
 PYTHON = "the Python of the build"
 ASKED = "asked for"
 ASKED_IN_ANY_VERSION = "asked for in any version"
@@ -305,11 +306,20 @@ def entries(plan: Plan) -> Iterator[Entry]:
     if plan.keras:
         keras = canonicalize_name(plan.keras.project)
         yield Entry(keras, {"version": f"=={plan.keras.version}"}, reasons.get(keras) or KERAS)
+    yield from backend_entries(plan)
     yield from wished_entries(plan)
     for pin in plan.pins:
         if pin.why and pin.purpose != "develop":
             markers = {"markers": pin.marker} if pin.marker else {}
             yield Entry(pin.name, {"version": f"=={pin.version}", **markers}, one_line(pin.why))
+
+
+def backend_entries(plan: Plan) -> Iterator[Entry]:
+    """Yield the back end beside a Keras that is the build: nothing that Keras asks for brings it."""
+    wanted = chosen(plan).requirement
+    name = Requirement(wanted).name if wanted else None
+    pins = (pin for pin in plan.pins if pin.name == name)
+    yield from (Entry(pin.name, {"version": f"=={pin.version}"}, one_line(pin.why) or BACKEND) for pin in pins)
 
 
 def wished_entries(plan: Plan) -> Iterator[Entry]:

@@ -37,7 +37,8 @@ def chosen(plan: Plan) -> Choice:
 def headline(plan: Plan) -> str:
     """Return the comment line that says whose file this is and what it describes."""
     choice = chosen(plan)
-    keras = f" with {plan.keras.project} {plan.keras.version}" if plan.keras else ""
+    beside = f" on {choice.requirement}" if choice.requirement else ""
+    keras = f" with {plan.keras.project} {plan.keras.version}" if plan.keras and not beside else beside
     python = python_minor(choice.python)
     return f"# {MADE_BY}: {choice.project} {choice.version}{keras} for Python {python} on {choice.platform}."
 

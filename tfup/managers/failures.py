@@ -41,7 +41,7 @@ NO_ANSWER = (
     (r"error sending request|tcp connect error|client error", "no connection"),
 )
 NOT_ALLOWED = (
-    r"(`(?P<place>[^`\n]+)`:? ?)?[^`\n]*(?P<why>Permission denied|Read-only file system)"
+    r"(`(?P<place>[^`\n]+)`:? ?)?[^`\n]*(?P<why>Permission denied|Read-only file system|Access is denied)"
     r'([^`\n]* at path "(?P<path>[^"\n]+)")?'
 )
 LONGEST = 12  # lines of uv's own explanation; a contradiction between hundreds of releases takes pages
@@ -75,6 +75,13 @@ def not_allowed(_text: str, found: re.Match[str]) -> TfupError:
     place = found["place"] or found["path"] or "A folder that uv needs"
     need = Need("folder", "leave to write", found["why"])
     return InstallFailed(f"{place} may not be written.", (need,), "ls -ld . .venv")
+
+
+def in_use(text: str, _found: re.Match[str]) -> TfupError:
+    """Return the error for a file that a program of Windows holds open: an editor, an antivirus, a Python."""
+    place = re.search(r"[`\"]([A-Za-z]:[^`\"\n]+)", text)
+    need = Need("file", "one that no program uses", place[1] if place else "one that is in use")
+    return InstallFailed("A file is in use by another program.", (need,), "tfup doctor")
 
 
 def unusable_cache(_text: str, found: re.Match[str]) -> TfupError:
@@ -194,7 +201,8 @@ def shortened(text: str) -> str:
 
 
 KINDS: tuple[tuple[str, Callable[[str, re.Match[str]], TfupError]], ...] = (
-    (r"No space left on device|os error 28\b|Disk quota exceeded", disk_is_full),
+    (r"No space left on device|os error (?:28|112)\b|Disk quota exceeded", disk_is_full),  # 112: Windows
+    (r"used by another process|(?<!Broken pipe \()os error 32\b", in_use),
     (r"Failed to initialize cache at `(?P<place>[^`]+)`\s*(cause:)?(?P<why>.*)", unusable_cache),
     (NOT_ALLOWED, not_allowed),
     (r"does not support `-I` flag", too_old),

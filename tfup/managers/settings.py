@@ -161,6 +161,8 @@ def pip_files(variables: Mapping[str, str]) -> tuple[Path, ...]:
         *(Path(folder, "pip", "pip.conf") for folder in shared.split(os.pathsep)),
         Path("/etc/pip.conf"),
     ]
+    if windows := variables.get("PROGRAMDATA"):
+        machine.append(Path(windows, "pip", "pip.ini"))
     # pip passes over the user's files where PIP_CONFIG_FILE exists.
     own = [] if named and Path(named).exists() else list(user_pip_files(variables))
     return (*machine, *own, *([Path(named)] if named else []))
@@ -172,8 +174,8 @@ def user_pip_files(variables: Mapping[str, str]) -> Iterator[Path]:
         yield Path(home, ".pip", "pip.conf")
     if folder := variables.get("XDG_CONFIG_HOME") or (home and Path(home, ".config")):
         yield Path(folder, "pip", "pip.conf")
-    if windows := variables.get("APPDATA"):
-        yield Path(windows, "pip", "pip.ini")
+    windows = (variables.get("USERPROFILE"), variables.get("APPDATA"))
+    yield from (Path(folder, "pip", "pip.ini") for folder in windows if folder)
 
 
 def parse_pip_configuration(path: Path, text: str) -> dict[str, dict[str, str]]:
@@ -220,7 +222,8 @@ def uv_files(variables: Mapping[str, str]) -> Iterator[Path]:
     if named := variables.get("UV_CONFIG_FILE"):
         yield Path(named)
     elif not variables.get("UV_NO_CONFIG"):
-        yield from (Path(folder, "uv", "uv.toml") for folder in ("/etc", "/etc/xdg"))
+        machine = ("/etc", "/etc/xdg", variables.get("PROGRAMDATA"))
+        yield from (Path(folder, "uv", "uv.toml") for folder in machine if folder)
         home = variables.get("HOME")
         named = variables.get("XDG_CONFIG_HOME") or variables.get("APPDATA")
         if folder := named or (home and Path(home, ".config")):

@@ -15,6 +15,11 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n]*\r(?!\n)")
 """Colours, cursor movements, and what a later text on the same line wrote over."""
 
 
+def is_possible() -> bool:
+    """Tell whether a program can be given a terminal of ours; Windows has none to give."""
+    return os.name == "posix"
+
+
 def execute(command: list[str], environment: dict[str, str], timeout: float | None) -> tuple[int, str, str]:
     """Run a command that believes to be on a terminal, and return its exit code and its words.
 

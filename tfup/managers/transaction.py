@@ -380,9 +380,14 @@ def empty(folder: Path) -> None:
 def remove(path: Path) -> None:
     """Delete a file, a link or a folder, as far as the disk allows."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(without_limit(path), ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def without_limit(path: Path) -> Path:
+    """Return a path as Windows takes it at any length: those of TensorFlow pass 260 letters in the trash."""
+    return Path(f"\\\\?\\{path.absolute()}") if os.name == "nt" else path
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -42,6 +42,7 @@ FURTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 BUILDERS = tables.DATA / "builders.txt"  # setuptools and wheel, for each Python
 MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minors of glibc 2 that uv (0.13) knows
+SHORT_PATIENCE = 10.0  # seconds between two signs of life for who would see bars elsewhere
 LONGEST_RESOLUTION = 1800.0  # seconds; uv gives up an answer after 30 s, but not one that comes by drops
 PLATFORMS = {
     "macos_x86_64": "x86_64-apple-darwin",
@@ -109,8 +110,8 @@ def sync(python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequenc
     `wheels` are the packages that must come as wheels: building one runs a stranger's code.
     """
     built = set(PIN.findall(requirements.read_text(encoding="utf-8"))).difference(wheels)
-    options = [*builders(built), *only("--only-binary", wheels), *link_mode(Path(python)), str(requirements)]
-    command = ("pip", "sync", "--python", python, "--require-hashes", *options)
+    options = [*builders(built), *only("--only-binary", wheels), *link_mode(Path(python)), *of_conda(python)]
+    command = ("pip", "sync", "--python", python, "--require-hashes", *options, str(requirements))
     if mode.offline or not is_in_cache(command, mode):
         try:
             fetch_pins(command, mode)
@@ -355,6 +356,12 @@ def only(option: str, names: Sequence[str]) -> list[str]:
     return [word for name in names for word in (option, name)]
 
 
+def of_conda(python: str) -> list[str]:
+    """Return the option for a conda environment of ours: some conda marks each as its own, as systems do."""
+    ours = any((folder / "conda-meta").is_dir() for folder in list(Path(python).parents)[:2])
+    return ["--break-system-packages"] if ours else []
+
+
 def link_mode(folder: Path) -> list[str]:
     """Return the option that spares a warning where the cache is on another disk, and links cannot be made.
 
@@ -401,9 +408,9 @@ def device(path: Path) -> int:
 
 
 def interpreter(folder: Path) -> str:
-    """Return the interpreter of an environment, on Linux and macOS, or on Windows."""
-    windows = folder / "Scripts" / "python.exe"
-    return str(windows if windows.exists() else folder / "bin" / "python")
+    """Return the interpreter of an environment: of a venv or of conda on Windows, or of either elsewhere."""
+    windows = (folder / "Scripts" / "python.exe", folder / "python.exe")
+    return str(next((python for python in windows if python.exists()), folder / "bin" / "python"))
 
 
 # ---------------------------------------------------------------- the process
@@ -424,10 +431,10 @@ def run(
     """
     command = [find_uv(), *map(str, arguments)]
     further = own_cache() | dict(variables or {})
-    if mode.live:
+    if mode.live and terminal.is_possible():
         code, said, complaints = terminal.execute(command, uv_environment(os.environ) | further, timeout)
     else:
-        with announced(mode):
+        with announced(mode._replace(patience=SHORT_PATIENCE) if mode.live else mode):
             code, said, complaints = execute(command, text, timeout, quiet_environment() | further)
     note(mode.log, command, complaints)
     if code != 0:
@@ -436,8 +443,8 @@ def run(
 
 
 @contextmanager
-def announced(mode: Mode) -> Iterator[None]:
-    """Say now and then that uv is still at work: an index that sends a byte a second can keep it for ever."""
+def announced(mode: Mode, program: str = "uv") -> Iterator[None]:
+    """Say now and then that a program is still at work: an index of a byte a second can keep it for ever."""
     say, over = mode.say, threading.Event()
     if say is None:  # most runs are quick, and nobody listens
         yield
@@ -446,7 +453,7 @@ def announced(mode: Mode) -> Iterator[None]:
     def tell() -> None:
         start = time.monotonic()
         while not over.wait(mode.patience):
-            say(f"uv is still at work after {time.monotonic() - start:.0f} s; Ctrl-C puts all back")
+            say(f"{program} is still at work after {time.monotonic() - start:.0f} s; Ctrl-C puts all back")
 
     thread = threading.Thread(target=tell, name="announcer")
     thread.start()
@@ -475,9 +482,9 @@ def execute(
             close_fds=False,  # uv inherits the lock on the project: see transaction.lock
         )
     except subprocess.TimeoutExpired:
-        return 1, "", f"error: uv timed out after {timeout:.0f} s"
+        return 1, "", f"error: {Path(command[0]).stem} timed out after {timeout:.0f} s"
     except OSError as error:
-        return 1, "", f"error: uv cannot be run: {error}"
+        return 1, "", f"error: {Path(command[0]).stem} cannot be run: {error}"
     return done.returncode, done.stdout, done.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import subprocess
@@ -12,14 +13,19 @@ from typing import TYPE_CHECKING, Any
 import tfup
 from tfup import tables
 from tfup.errors import Bug, TfupError
-from tfup.managers import legacy, uv
+from tfup.managers import furnishing, in_use, legacy, uv
 from tfup.managers.transaction import read_json, set_aside
 from tfup.model import Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
+    from types import ModuleType
 
     from tfup.model import Choice, Plan, Project
+
+
+KINDS = ("conda", "backend", "libraries", "system_packages", "cuda")
+"""What is noted of an environment only where it has it: one that has will not do where none is asked for."""
 
 
 def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> Environment:
@@ -27,33 +33,58 @@ def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], No
 
     Inside a transaction. Raises InstallFailed or IndexUnreachable.
     """
+    asked = wanted(project, choice_of(plan))
+    return ensure(project, plan, asked, lambda: make(project, plan, mode, say))
+
+
+def ensure(project: Project, plan: Plan, asked: dict[str, Any], make: Callable[[], None]) -> Environment:
+    """Return the environment of a project, made anew unless it already is what is asked for."""
     started = time.monotonic()
     folder = Path(project.folder, ".venv")
-    asked = wanted(project, choice_of(plan))
+    asked = asked | furnishing.asked(plan)
     made = not is_as_asked(folder, asked)
     if made:
-        make(project, plan, mode, say)
+        make()
+        furnishing.furnish(folder, plan)
         stamp(folder, asked)
     return Environment(str(folder), uv.interpreter(folder), plan.manager, made, time.monotonic() - started)
 
 
 def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001 - as every manager has it
     """Return the commands that use the environment."""
-    return (f". {quoted(Path(project.folder, '.venv', 'bin', 'activate'))}", "python")
+    folder = Path(project.folder, ".venv")
+    script = folder / "Scripts" / "activate.bat"
+    return (f'"{script}"' if script.exists() else f". {quoted(folder / 'bin' / 'activate')}", "python")
 
 
 def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> None:
     """Make the environment anew; the interpreter is fetched before the old one is moved aside."""
     choice = choice_of(plan)
     base = choice.python_path if choice.python_from == "found" else None
-    base = base or uv.obtain(choice.python, mode)
+    base = base or uv.obtain(name_python(choice), mode)
+    in_use.wait(Path(project.folder, ".venv"), say)
+    set_aside(Path(project.folder))
+    python = engine_of(choice).make_venv(base, Path(project.folder, ".venv"), mode)
+    fill(python, project, plan, mode)
+    renew_pylock(base, project, mode, say)
+
+
+def name_python(choice: Choice) -> str:
+    """Return what uv is asked for: on a Mac with the processor, for a uv under Rosetta would take Intel's."""
+    processor = {"macos_arm64": "aarch64", "macos_x86_64": "x86_64"}.get(choice.platform)
+    return f"cpython-{choice.python}-macos-{processor}-none" if processor else choice.python
+
+
+def engine_of(choice: Choice) -> ModuleType:
+    """Return the engine that knows the Python of a build."""
+    return legacy if legacy.is_legacy(choice.python) else uv
+
+
+def fill(python: str, project: Project, plan: Plan, mode: uv.Mode) -> None:
+    """Install the pins into an environment that is there, each file checked against its hash."""
     requirements = Path(project.requirements)
     wheels = those_with_wheels(requirements.read_text(encoding="utf-8"), plan.built)
-    set_aside(Path(project.folder))
-    engine = legacy if legacy.is_legacy(choice.python) else uv
-    python = engine.make_venv(base, Path(project.folder, ".venv"), mode)
-    engine.sync(python, requirements, mode, wheels=wheels)
-    renew_pylock(base, project, mode, say)
+    engine_of(choice_of(plan)).sync(python, requirements, mode, wheels=wheels)
 
 
 def renew_pylock(python: str, project: Project, mode: uv.Mode, say: Callable[[str], None]) -> None:
@@ -95,7 +126,7 @@ def wanted(project: Project, choice: Choice) -> dict[str, Any]:
 
 def stamp(folder: Path, asked: dict[str, Any]) -> None:
     """Note in an environment what it was made from and what it holds; the last step of making it."""
-    noted = asked | {"tfup": tfup.__version__, "packages": packages(folder)}
+    noted = read_json(folder / "tfup.json") | asked | {"tfup": tfup.__version__, "packages": packages(folder)}
     (folder / "tfup.json").write_text(json.dumps(noted, indent=1), encoding="utf-8")
 
 
@@ -103,13 +134,32 @@ def is_as_asked(folder: Path, asked: dict[str, Any]) -> bool:
     """Tell whether an environment was made from these files, holds what it held then, and runs."""
     noted = read_json(folder / "tfup.json")
     same = asked.items() <= noted.items() and noted.get("packages") == packages(folder)
-    return same and runs(uv.interpreter(folder))
+    of_one_kind = all(asked.get(kind) == noted.get(kind) for kind in KINDS)
+    return same and of_one_kind and is_whole(folder) and runs(uv.interpreter(folder))
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether all that was installed is there; an antivirus or a person may have taken some away."""
+    records = (record for place in places(folder) for record in place.glob("*.dist-info/RECORD"))
+    return all(file.exists() for record in records for file in files_of(record))
+
+
+def files_of(record: Path) -> Iterator[Path]:
+    """Yield the files of a package, but for compiled ones, which Python makes again."""
+    with record.open(encoding="utf-8", errors="replace", newline="") as lines:
+        names = [row[0] for row in csv.reader(lines) if row]
+    yield from (record.parents[1] / name for name in names if not name.endswith(".pyc"))
 
 
 def packages(folder: Path) -> list[str]:
     """Return the packages that are installed in an environment, by the names of their records."""
-    places = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
-    return sorted(record.name for place in places for record in place.glob("*.dist-info"))
+    records = [record for place in places(folder) for record in place.glob("*.dist-info")]
+    return sorted(record.name for record in (*records, *folder.glob("conda-meta/*.json")))
+
+
+def places(folder: Path) -> list[Path]:
+    """Return where the packages of an environment are."""
+    return [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
 
 
 def runs(python: str) -> bool:

@@ -1,0 +1,1 @@
+@"%~dp0installers\windows\start.bat" %*

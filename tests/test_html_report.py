@@ -57,6 +57,7 @@ FULL = msgspec.structs.replace(
         Pin("numpy", "1.26.4", ("sha256:00",), "tensorflow", "NumPy 2 breaks it", "python_version<'3.14'"),
         Pin("keras", "3.15.1", ("sha256:00",), "keras"),
     ),
+    passed_over=tuple(msgspec.structs.replace(over, gpu=True) for over in PLAN.passed_over),
     workarounds=(Workaround("numpy2-abi", "compiled for NumPy 1", "numpy below 2"),),
     warnings=(Notice("index", "Fetched from https://joe:s3cret@index.example/simple."),),
 )

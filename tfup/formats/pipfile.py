@@ -319,7 +319,9 @@ def backend_entries(plan: Plan) -> Iterator[Entry]:
     wanted = chosen(plan).requirement
     name = Requirement(wanted).name if wanted else None
     pins = (pin for pin in plan.pins if pin.name == name)
-    yield from (Entry(pin.name, {"version": f"=={pin.version}"}, one_line(pin.why) or BACKEND) for pin in pins)
+    yield from (
+        Entry(pin.name, {"version": f"=={pin.version}"}, one_line(pin.why) or BACKEND) for pin in pins
+    )
 
 
 def wished_entries(plan: Plan) -> Iterator[Entry]:

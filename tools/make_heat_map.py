@@ -37,6 +37,7 @@ COLOURS = {
     "works": "#1a7f37",
     "breaks": "#cf222e",
     "refuses": "#8c4a00",
+    "not locked": "#d0d7de",
     "no wheel": "#f0f2f4",
     "not tried": "#f0f2f4",
 }
@@ -95,9 +96,10 @@ def own_status(row: BuildRow, tag: str) -> str:
     lock = tables.lock(row.project, row.version, tag, row.family)
     if lock and (lock.digest, "cpu") in proofs():
         return "proved"
-    if any((one.version, one.python_tag) == (row.version, tag) for one in failures()):
+    build = (row.project, row.version, tag, row.family)
+    if any((one.project, one.version, one.python_tag, one.family) == build for one in failures()):
         return "cannot"
-    return "resolved" if lock else "no wheel"
+    return "resolved" if lock else "not locked"
 
 
 def failures() -> list[FailureRow]:
@@ -127,7 +129,7 @@ def drawing() -> tuple[list[Box | Text], tuple[int, int]]:
         *heading(second, f"pip install tensorflow==X ({on}, newest patches)", tags),
         *grid(LEFT, rows, tags),
         *tried(second, rows, tags, plain),
-        *legend(LEFT, size[1] - 26, ("proved", "resolved", "cannot", "no wheel")),
+        *legend(LEFT, size[1] - 26, ("proved", "resolved", "cannot", "not locked", "no wheel")),
         *legend(second, size[1] - 26, ("works", "breaks", "refuses", "not tried")),
     ], size
 

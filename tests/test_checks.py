@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -167,7 +168,7 @@ def test_an_accent_in_a_failure_is_printed_in_any_locale(
         "import_tensorflow", interpreters()[version], tensorflow="raise ValueError(u'd\u00e9faut')"
     )
 
-    assert "import_tensorflow: failed in 0.0 s. ValueError: d" in done.stdout
+    assert re.search(r"import_tensorflow: failed in [\d.]+ s. ValueError: d", done.stdout)
     assert "faut" in done.stdout
     assert 1 == done.returncode
 
@@ -268,7 +269,7 @@ def test_an_environment_without_keras_is_skipped_and_a_broken_keras_is_not(
 # ---------------------------------------------------------------- real ones
 
 ERAS = {
-    "1.4.1": ("3.6", "keras==2.1.6", "h5py<3", "numpy<1.17", "scipy", "pyyaml", "protobuf<3.20"),
+    "1.4.1": ("3.6", "keras==2.1.5", "h5py<3", "numpy<1.17", "scipy", "pyyaml", "protobuf<3.20"),
     "1.15.5": ("3.7", "keras==2.3.1", "h5py<3", "numpy<1.19", "scipy", "gast==0.2.2", "protobuf<3.20"),
     "2.10.1": ("3.10", "keras==2.10.*", "numpy<2", "protobuf<3.20"),
     "2.21.0": ("3.13",),

@@ -29,7 +29,7 @@ from tfup.managers import uv
 from tfup.managers.transaction import transaction
 from tfup.match import fitting_pythons, match, minor_of
 from tfup.model import Build, Machine, Outcome, Plan, Wish
-from tfup.pin import lock_digest, pin
+from tfup.pin import checks_of, lock_digest, pin
 from tfup.tables import ProofRow
 from tfup.wish import parse
 
@@ -153,7 +153,7 @@ def proof_row(plan: Plan, machine: Machine, outcomes: tuple[Outcome, ...], size:
         family=choice.platform,
         accelerator=choice.accelerator,
         lock=lock_digest(plan.pins),
-        checks=check.checks_digest(choice.accelerator),
+        checks=checks_of(choice, check.checks_digest),
         python=choice.python,
         system=f"{machine.system.name} {machine.system.version}",
         on=datetime.now(timezone.utc).date().isoformat(),

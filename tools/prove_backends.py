@@ -13,7 +13,6 @@ import argparse
 import os
 import shutil
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -28,11 +27,12 @@ from tfup.managers.transaction import transaction
 from tfup.match import match, minor_of
 from tfup.model import Machine, Outcome, Plan, Wish
 from tfup.pin import lock_digest, pin
-from tfup.tables import ProofRow
-from tools.prove import fault_in, size_of
+from tools.prove import fault_in, proof_row, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tfup.tables import ProofRow
 
 ABOUT = {
     "made_by": "tools/prove_backends.py",
@@ -118,33 +118,6 @@ def prove(plan: Plan, machine: Machine) -> tuple[ProofRow | None, str | None]:
 def tell(outcome: Outcome) -> None:
     """Print what one check found."""
     print(f"    {outcome.name} {outcome.status} {outcome.seconds:.1f} s: {outcome.detail}", flush=True)
-
-
-def proof_row(plan: Plan, machine: Machine, outcomes: tuple[Outcome, ...], size: int) -> ProofRow:
-    """Return the record of a run."""
-    choice = plan.choice
-    if choice is None:
-        sys.exit("a plan without a build cannot have been run")
-    backend = choice.backend
-    digest = (
-        check.checks_digest(choice.accelerator, backend=backend)
-        if backends.is_backend(choice)
-        else check.checks_digest(choice.accelerator)
-    )
-    return ProofRow(
-        project=choice.project,
-        version=choice.version,
-        python_tag=choice.python_tag,
-        family=choice.platform,
-        accelerator=choice.accelerator,
-        lock=lock_digest(plan.pins),
-        checks=digest,
-        python=choice.python,
-        system=f"{machine.system.name} {machine.system.version}",
-        on=datetime.now(timezone.utc).date().isoformat(),
-        disk_bytes=size,
-        outcomes={one.name: (one.status, round(one.seconds, 1)) for one in outcomes},
-    )
 
 
 def record(row: ProofRow) -> None:

@@ -183,7 +183,7 @@ def build_row(release: str, system: System) -> dict[str, object]:
 
 def files_rows() -> list[dict[str, object]]:
     """Return the rows of files.json for what goes beside."""
-    names = {pin: f"{pin.replace('==', '-')}-py3-none-any.whl" for pin in BESIDE}
+    names = {pin: f"{pin.replace('==', '-')}-{loopback_index.TAG}.whl" for pin in BESIDE}
     wheels = loopback_index.WHEELS
     return [{"pin": pin, "files": [[name, loopback_index.sha256(wheels[name]), len(wheels[name])]]}
             for pin, name in names.items()]  # fmt: skip

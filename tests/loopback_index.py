@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pytest
 
 
+TAG = "py2.py3-none-any"
+
+
 def wheel(name: str, version: str, *, content: str = "", requires: str = "") -> tuple[str, bytes]:
     """Return the file name and the bytes of a wheel with one module."""
     record = f"{name}-{version}.dist-info"
@@ -26,14 +29,14 @@ def wheel(name: str, version: str, *, content: str = "", requires: str = "") -> 
     members = {
         f"{name}.py": content or f"version = {version!r}\n",
         f"{record}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
-        f"{record}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{record}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {TAG}\n",
     }
     members[f"{record}/RECORD"] = "".join(f"{member},,\n" for member in [*members, f"{record}/RECORD"])
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for member, text in members.items():
             archive.writestr(zipfile.ZipInfo(member), text)
-    return f"{name}-{version}-py3-none-any.whl", target.getvalue()
+    return f"{name}-{version}-{TAG}.whl", target.getvalue()
 
 
 WHEELS = dict(
@@ -53,9 +56,7 @@ def sha256(content: bytes) -> str:
 
 def pin(name: str, version: str, digest: str | None = None) -> str:
     """Return the line of a requirements file that pins a wheel of the index."""
-    return (
-        f"{name}=={version} --hash=sha256:{digest or sha256(WHEELS[f'{name}-{version}-py3-none-any.whl'])}\n"
-    )
+    return f"{name}=={version} --hash=sha256:{digest or sha256(WHEELS[f'{name}-{version}-{TAG}.whl'])}\n"
 
 
 CREDENTIALS = "joe:s3cret-of-joe"
@@ -111,7 +112,8 @@ class Handler(BaseHTTPRequestHandler):
         """Send the page of a project, or half of it."""
         ours = (item for item in WHEELS.items() if item[0].split("-")[0].replace("_", "-") == name)
         files = {file: sha256(content) for file, content in ours}
-        links = (f'<a href="{file}#sha256={digest}">{file}</a>' for file, digest in files.items())
+        mark = ' data-yanked="broken &quot;twice&quot;"' if manner == "yanked" else ""
+        links = (f'<a href="{file}#sha256={digest}"{mark}>{file}</a>' for file, digest in files.items())
         page = f"<html><body>{''.join(links)}</body></html>".encode()
         if not files:
             self.send_error(404)

@@ -145,7 +145,7 @@ def test_a_resolution_names_versions_and_files(person: pytest.MonkeyPatch) -> No
     found = uv.resolve(["rainy"], HERE, constraints=["sunny<2"])
 
     assert [("rainy", "1.0"), ("sunny", "1.0")] == [(package.name, package.version) for package in found]
-    name = "sunny-1.0-py3-none-any.whl"
+    name = f"sunny-1.0-{loopback_index.TAG}.whl"
     assert (name, loopback_index.sha256(loopback_index.WHEELS[name])) == (
         found[1].files[0].file,
         found[1].files[0].sha256,
@@ -170,7 +170,7 @@ def test_packages_that_may_be_built_still_come_with_their_wheels(person: pytest.
         uv.resolve(["sunny"], HERE, sdists=["sunny"])
     found = uv.with_wheels([uv.Resolved("sunny", "1.0", ())], ["sunny"], HERE, uv.PLAIN)
 
-    assert ["sunny-1.0-py3-none-any.whl"] == [file.file for file in found[0].files]
+    assert [f"sunny-1.0-{loopback_index.TAG}.whl"] == [file.file for file in found[0].files]
 
 
 def test_every_python_of_the_tables_can_be_resolved_for(person: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tfup.errors import UnreadableFile
 from tfup.formats import Source
-from tfup.managers.settings import INDEXES, configured_sources, pip_files, uv_environment
+from tfup.managers.settings import INDEXES, configured_sources, pip_environment, pip_files, uv_environment
 from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
@@ -256,3 +256,43 @@ def test_configured_indexes_become_sources() -> None:
 def test_extra_indexes_alone_are_no_sources() -> None:
     """Pipenv would take the first source for the default index, whose address only it knows."""
     assert () == configured_sources({"PIP_EXTRA_INDEX_URL": "https://a.example/simple"}, reading())
+
+
+# ---------------------------------------------------------------- pip's own words
+
+
+def test_an_old_pip_hears_what_only_uv_was_told() -> None:
+    """Indexes lose their names, lists their commas, and a mirror without TLS is trusted."""
+    said = pip_environment(
+        {
+            "UV_DEFAULT_INDEX": "http://joe:pw@mirror.lab:8080/simple",
+            "UV_INDEX": "own=https://own.lab/simple",
+            "UV_FIND_LINKS": "/a,/b",
+            "UV_INSECURE_HOST": "old.lab",
+            "SSL_CERT_FILE": "/lab.pem",
+        },
+        reading(),
+    )
+
+    assert {
+        "PIP_INDEX_URL": "http://joe:pw@mirror.lab:8080/simple",
+        "PIP_EXTRA_INDEX_URL": "https://own.lab/simple",
+        "PIP_FIND_LINKS": "/a /b",
+        "PIP_CERT": "/lab.pem",
+        "PIP_TRUSTED_HOST": "old.lab mirror.lab:8080",
+    } == {name: value for name, value in said.items() if name.startswith("PIP_")}
+
+
+def test_the_one_index_is_the_one_of_an_old_pip_too() -> None:
+    """TFUP_INDEX_URL beats pip's own variables, and its files are not read again."""
+    said = pip_environment(
+        {
+            "TFUP_INDEX_URL": INDEX,
+            "PIP_INDEX_URL": "https://b.example",
+            "PIP_EXTRA_INDEX_URL": "https://c.example",
+        },
+        reading(),
+    )
+
+    assert (INDEX, os.devnull) == (said["PIP_INDEX_URL"], said["PIP_CONFIG_FILE"])
+    assert "PIP_EXTRA_INDEX_URL" not in said

@@ -397,6 +397,8 @@ class Environment(Struct, frozen=True):
     made: bool = True
     """False when it already was what the files ask for."""
     seconds: float = 0.0
+    yanked: tuple[str, ...] = ()
+    """Pins that were installed just now although the index has withdrawn them."""
 
 
 class Trained(Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfup import tables
+from tfup.errors import PinGone
 from tfup.match import minor_of
 from tfup.tables import ProofRow
 from tfup.versions import proofs
@@ -44,6 +45,30 @@ def distance(row: ProofRow, choice: Choice) -> tuple[bool, tuple[int, ...]]:
     return row.python_tag != choice.python_tag, tuple(abs(left - right) for left, right in pairs)
 
 
+def name_of(row: ProofRow) -> str:
+    """Return a cell in words."""
+    return f"{row.project} {row.version} on Python {minor_of(row.python_tag)}"
+
+
 def command_for(row: ProofRow) -> str:
     """Return what a person types to have a cell."""
     return f"tfup install {row.project}=={row.version} --python {minor_of(row.python_tag)}"
+
+
+# ---------------------------------------------------------------- what is said of it
+
+
+def advised(error: PinGone, choice: Choice | None) -> PinGone:
+    """Return the error for pins that the index lacks with the nearest cell that does without them."""
+    near = nearest_proved(choice, error.pins) if choice else None
+    if near is None:
+        return error
+    sentence = f"{error.sentence[:-1]}; the nearest proved build without it is {name_of(near)}."
+    return PinGone(sentence, error.needs, command_for(near), log=error.log, pins=error.pins)
+
+
+def told_of_yanked(yanked: Collection[str], choice: Choice) -> str:
+    """Return the note on pins that were installed although the index has yanked them."""
+    near = nearest_proved(choice, yanked)
+    way_out = f"; the nearest proved build without: {command_for(near)}" if near else ""
+    return f"withdrawn (yanked) by the index, and installed as pinned: {', '.join(yanked)}{way_out}"

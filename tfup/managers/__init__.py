@@ -16,9 +16,8 @@ from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile
 from tfup.managers import conda, pipenv, uv, venv
 from tfup.managers.settings import configured_sources
 from tfup.managers.transaction import transaction, undo
-from tfup.match import minor_of
 from tfup.model import Environment, Plan
-from tfup.nearest import command_for, nearest_proved
+from tfup.nearest import advised, told_of_yanked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,19 +60,12 @@ def install(
     """
     plan = read_plan(project)
     try:
-        return MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live, say), say)
+        environment = MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live, say), say)
     except PinGone as error:
-        raise advised(error, plan) from error
-
-
-def advised(error: PinGone, plan: Plan) -> PinGone:
-    """Return the error with the nearest cell that is proved and does without what is gone."""
-    near = nearest_proved(plan.choice, error.pins) if plan.choice else None
-    if near is None:
-        return error
-    cell = f"{near.project} {near.version} on Python {minor_of(near.python_tag)}"
-    sentence = f"{error.sentence[:-1]}; the nearest proved build without it is {cell}."
-    return PinGone(sentence, error.needs, command_for(near), log=error.log, pins=error.pins)
+        raise advised(error, plan.choice) from error
+    if environment.yanked and plan.choice:
+        say(told_of_yanked(environment.yanked, plan.choice))
+    return environment
 
 
 def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`

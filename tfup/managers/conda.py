@@ -38,8 +38,11 @@ def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001
     return (conda_programs.activation(program, venv.quoted(prefix)), "python")
 
 
-def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> None:
-    """Make the environment anew; the program is looked for before the old one is moved aside."""
+def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Make the environment anew; the program is looked for before the old one is moved aside.
+
+    Returns the pins that the index has yanked.
+    """
     folder, prefix = Path(project.folder), Path(project.folder, ".venv")
     program = conda_programs.find(Live(), folder)
     in_use.wait(prefix, say)
@@ -47,8 +50,9 @@ def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]
     conda_programs.create(program, prefix, read_conda_part(project), mode)
     (prefix / "tfup.json").write_text(json.dumps({"program": program.name}), encoding="utf-8")
     python = uv.interpreter(prefix)
-    venv.fill(python, project, plan, mode)
+    yanked = venv.fill(python, project, plan, mode)
     venv.renew_pylock(python, project, mode, say)
+    return yanked
 
 
 def wanted(project: Project, plan: Plan) -> dict[str, Any]:

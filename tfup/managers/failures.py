@@ -1,4 +1,4 @@
-"""What uv says when it fails, turned into the error that a person can act upon."""
+"""What an engine says when it fails, turned into the error that a person can act upon; uv above all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tfup.errors import (
     InstallFailed,
     LacksWheels,
     Need,
+    PinGone,
     TfupError,
     UnknownProject,
     Unresolvable,
@@ -20,20 +21,32 @@ from tfup.errors import (
 from tfup.privacy import hide_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+
+    Tell = Callable[[str], TfupError]
+    Kinds = tuple[tuple[str, Callable[[str, re.Match[str]], TfupError]], ...]
 
 NO_ANSWER = (
-    # What uv (0.13) says, and what that means; the first that is found counts.
+    # What uv (0.13) and pip (20.3) say, and what that means; the first that is found counts.
     (
-        r"network was disabled|[Nn]etwork connectivity is disabled",
+        r"network was disabled|[Nn]etwork connectivity is disabled|^Ignoring indexes:",
         "--offline, and files that the cache lacks",
     ),
-    (r"dns error|failed to lookup address", "a host name that nothing resolves"),
-    (r"invalid peer certificate: (\w+)", "a certificate that is not trusted ({})"),
+    (
+        r"dns error|failed to lookup address|Name or service not known|nodename nor servname",
+        "a host name that nothing resolves",
+    ),
+    (r"getaddrinfo failed|Temporary failure in name resolution", "a host name that nothing resolves"),
+    (
+        r"invalid peer certificate: (\w+)|\[SSL: (CERTIFICATE\w+)\]",
+        "a certificate that is not trusted ({})",
+    ),
+    (r"\[SSL: (\w+)\]", "no TLS that both sides speak ({})"),
     (r"[Cc]onnection refused", "a refused connection"),
     (r"timed out|timeout", "no answer in time"),
     (r"HTTP status \w+ error \(([^)]+)\)", "{}"),
     (r"\((401 Unauthorized)\)|returned a (403 Forbidden)", "{}"),
+    (r"\b([345]\d\d (?:Client|Server) Error(?:: \w[\w ]*?)??) for url|too many (\d+ error response)s", "{}"),
     (
         r"before message length reached|[Cc]onnection reset|reading a body|[Uu]nexpected EOF",
         "a connection that was cut",
@@ -48,16 +61,19 @@ LONGEST = 12  # lines of uv's own explanation; a contradiction between hundreds 
 WIDEST = 2000  # characters of a line; 100 kB would keep the expressions below busy for minutes
 
 
-def explain(text: str, log: str | None = None) -> TfupError:
-    """Return the error for what uv wrote before it failed; `log` is where all of it is kept."""
+def explain(text: str, log: str | None = None, kinds: Kinds = (), otherwise: Tell | None = None) -> TfupError:
+    """Return the error for what uv, or another engine, wrote before it failed.
+
+    `log` is where all of it is kept. Another engine brings the kinds of its own, and what it says of others.
+    """
     text = hide_credentials("\n".join(line[:WIDEST] for line in text.splitlines()))
     unbroken = re.sub(r"\n {5,}", " ", text)  # on a terminal uv breaks its lines, anywhere
-    for pattern, tell in KINDS:
+    for pattern, tell in (*kinds, *KINDS):
         if found := re.search(pattern, unbroken):
             error = tell(text, found)
             break
     else:
-        error = no_answer(text) or unforeseen(text)
+        error = no_answer(text) or (otherwise or unforeseen)(text)
     error.log = log
     return error
 
@@ -118,6 +134,13 @@ def no_build(_text: str, found: re.Match[str]) -> TfupError:
     return InstallFailed(f"{found['file']} could not be built.", (need,), "tfup versions")
 
 
+def no_pins(pins: Collection[str], needs: tuple[Need, ...], log: str | None = None) -> PinGone:
+    """Return the error for pins ("name==version") that the index lacks; unnamed where none are known."""
+    named = f": {', '.join(pins)}" if pins else ""
+    sentence = f"The package index does not have what was pinned{named}."
+    return PinGone(sentence, needs, "tfup plan", log=log, pins=tuple(pins))
+
+
 def no_project(name: str) -> TfupError:
     """Return the error for a name that the index does not know, with the names nearest to it that we know."""
     known = {*tables.projects(), "keras", *(pin.partition("==")[0] for pin in tables.files())}
@@ -154,7 +177,7 @@ def unreadable_requirement(_text: str, found: re.Match[str]) -> TfupError:
 def no_answer(text: str) -> TfupError | None:
     """Return the error for an index that gave no usable answer, None where uv complains of something else."""
     for pattern, meaning in NO_ANSWER:
-        if found := re.search(pattern, text):
+        if found := re.search(pattern, text, re.MULTILINE):
             why = meaning.format(next(filter(None, found.groups()), ""))
             return unreachable(text, why)
     return None
@@ -200,7 +223,7 @@ def shortened(text: str) -> str:
     return "\n".join(kept[:LONGEST] + ["…"] * (len(kept) > LONGEST))
 
 
-KINDS: tuple[tuple[str, Callable[[str, re.Match[str]], TfupError]], ...] = (
+KINDS: Kinds = (
     (r"No space left on device|os error (?:28|112)\b|Disk quota exceeded", disk_is_full),  # 112: Windows
     (r"used by another process|(?<!Broken pipe \()os error 32\b", in_use),
     (r"Failed to initialize cache at `(?P<place>[^`]+)`\s*(cause:)?(?P<why>.*)", unusable_cache),

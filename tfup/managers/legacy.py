@@ -10,18 +10,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfup.errors import InstallFailed, Need, WrongFile
+from tfup.errors import InstallFailed, Need, TfupError, WrongFile
 from tfup.folders import cache_folder
 from tfup.managers import uv
-from tfup.managers.settings import uv_environment
-from tfup.privacy import hide_credentials
+from tfup.managers.failures import explain, no_answer, no_build, no_pins, unreachable
+from tfup.managers.settings import pip_environment
 from tfup.tables import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tfup.managers.failures import Kinds
+
 OLDEST_OF_UV = (3, 6)
 REQUIREMENTS = DATA / "virtualenv.txt"
+YANKED = re.compile(r"is a yanked version: '([\w.-]+)' candidate \(version (\S+) at")
 SAID_LAST = 3  # lines of pip's that tell why it gave up
 
 
@@ -43,21 +46,28 @@ def make_venv(python: str, folder: Path, mode: uv.Mode = uv.PLAIN) -> str:
     return uv.interpreter(folder)
 
 
-def sync(python: str, requirements: Path, mode: uv.Mode = uv.PLAIN, *, wheels: Sequence[str] = ()) -> None:
+def sync(
+    python: str, requirements: Path, mode: uv.Mode = uv.PLAIN, *, wheels: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Install exactly the pins into a fresh environment, each file checked against its hash.
 
     `wheels` are the packages that must come as wheels. The tools that build the others are those of the
-    environment, which virtualenv brought: nothing is fetched unpinned.
+    environment, which virtualenv brought: nothing is fetched unpinned. Returns the pins that the index has
+    yanked.
     """
     options = (
         "--no-deps",
         "--require-hashes",
         "--no-build-isolation",
         "--disable-pip-version-check",
+        "--no-input",
         "--quiet",
     )
     only = ("--only-binary", ",".join(wheels)) if wheels else ()
-    run(Path(python), "-m", "pip", "install", *options, *only, "--requirement", requirements, mode=mode)
+    said = run(
+        Path(python), "-m", "pip", "install", *options, *only, "--requirement", requirements, mode=mode
+    )
+    return tuple(f"{name}=={version}" for name, version in YANKED.findall(said))
 
 
 def virtualenv(mode: uv.Mode) -> Path:
@@ -72,33 +82,42 @@ def virtualenv(mode: uv.Mode) -> Path:
     return python
 
 
-def run(python: Path, *arguments: str | Path, mode: uv.Mode) -> None:
-    """Run a module of an interpreter; raises InstallFailed with what it said last."""
-    command = [str(python), *map(str, arguments)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        check=False,  # the exit code is looked at below
-        close_fds=False,  # the lock on the project is inherited: see transaction.locked
-        encoding="utf-8",
-        errors="replace",
-        env=pip_environment(mode),
-        stdin=subprocess.DEVNULL,
-    )
-    uv.note(mode.log, command, done.stdout + done.stderr)
-    if done.returncode:
-        raise explain(done.stdout + done.stderr, mode)
+def run(python: Path, *arguments: str | Path, mode: uv.Mode) -> str:
+    """Run a module of an interpreter and return what it said; raises the TfupError that explains a failure.
 
-
-def pip_environment(mode: uv.Mode) -> dict[str, str]:
-    """Return the environment of a pip of 2020, which obeys its own settings and not uv's.
-
-    What it does not know is said in its words: the index of uv's settings, and the file of certificates.
+    pip says only to its log which index did not answer, and why.
     """
-    known = uv_environment(os.environ)
+    command = [str(python), *map(str, arguments)]
+    patient = mode._replace(patience=uv.SHORT_PATIENCE) if mode.live else mode
+    with uv.scratch() as folder, uv.announced(patient, "pip"):
+        log = Path(folder, "pip.txt")
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,  # the exit code is looked at below
+            close_fds=False,  # the lock on the project is inherited: see transaction.locked
+            encoding="utf-8",
+            errors="replace",
+            env=environment(mode) | {"PIP_LOG": str(log)},
+            stdin=subprocess.DEVNULL,
+        )
+        said = done.stdout + done.stderr + "".join(f"{reason}\n" for reason in reasons(log))
+    uv.note(mode.log, command, said)
+    if done.returncode:
+        raise explain(said, str(mode.log) if mode.log else None, KINDS, unforeseen)
+    return said
+
+
+def reasons(log: Path) -> list[str]:
+    """Return the lines of pip's log that tell why an index was of no help."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return re.findall(r"\b(Could not fetch URL .+ - skipping|Ignoring indexes: .*)$", text, re.MULTILINE)
+
+
+def environment(mode: uv.Mode) -> dict[str, str]:
+    """Return the environment of a pip of 2020."""
+    known = pip_environment(os.environ)
     said = {
-        "PIP_INDEX_URL": known.get("UV_DEFAULT_INDEX") or known.get("UV_INDEX_URL", ""),
-        "PIP_CERT": known.get("SSL_CERT_FILE", ""),
         "PIP_CACHE_DIR": str(cache_folder(os.environ) / "pip"),
         "PIP_NO_INDEX": "1" if mode.offline else "",
         "PYTHONNOUSERSITE": "1",
@@ -107,15 +126,48 @@ def pip_environment(mode: uv.Mode) -> dict[str, str]:
     return known | {name: value for name, value in said.items() if value and not known.get(name)}
 
 
-def explain(text: str, mode: uv.Mode) -> InstallFailed:
-    """Return the error for what pip or virtualenv said before it gave up."""
-    text = hide_credentials(text)
-    log = str(mode.log) if mode.log else None
-    if "HASHES FROM THE REQUIREMENTS FILE" in text:
-        found = re.search(r"^\s+(\S+==\S+) from ", text, re.MULTILINE)
-        need = Need(found[1] if found else "package", "the pinned hash", "another one")
-        sentence = "The index sent another file than the pinned one; it was not installed."
-        return WrongFile(sentence, (need,), "TFUP_INDEX_URL=https://ADDRESS/simple tfup install", log=log)
+# ---------------------------------------------------------------- what pip says when it fails
+
+
+def other_file(_text: str, found: re.Match[str]) -> WrongFile:
+    """Return the error for a file that is not the one that was pinned."""
+    need = Need(found["pin"] or "package", "the pinned hash", "another one")
+    sentence = "The index sent another file than the pinned one; it was not installed."
+    return WrongFile(sentence, (need,), "TFUP_INDEX_URL=https://ADDRESS/simple tfup install")
+
+
+def no_candidate(text: str, found: re.Match[str]) -> TfupError:
+    """Return the error for a pin that no index gave: one that has it not, or one that did not answer."""
+    unanswered = "\n".join(line for line in text.splitlines() if UNANSWERED.match(line))
+    if unanswered:
+        return no_answer(unanswered) or unreachable(unanswered, "no answer that pip understands")
+    return no_pins((found["pin"],), (Need(found["pin"], "a file of the index", None),))
+
+
+def no_file(text: str, found: re.Match[str]) -> TfupError:
+    """Return the error for a file that the index lists and does not give."""
+    need = Need(found["pin"], "the file that the index lists", found["why"])
+    gone = found["why"].startswith(("404", "410"))
+    return no_pins((found["pin"],), (need,)) if gone else unreachable(text, found["why"])
+
+
+def unforeseen(text: str) -> InstallFailed:
+    """Return the error for what no rule knows: pip's last words."""
     last = [line.strip() for line in text.splitlines() if line.strip()][-SAID_LAST:]
     need = Need("pip", "an environment made from the pins", "\n".join(last) or "no word")
-    return InstallFailed("pip could not make the environment.", (need,), "tfup doctor", log=log)
+    return InstallFailed("pip could not make the environment.", (need,), "tfup doctor")
+
+
+UNANSWERED = re.compile(r"Could not fetch URL \S+: (?!404 )|Ignoring indexes:")
+KINDS: Kinds = (
+    (r"HASHES FROM THE REQUIREMENTS FILE[^\n]*(\n\s+(?P<pin>\S+==\S+) from )?", other_file),
+    (r"No matching distribution found for (?P<pin>\S+==\S+)", no_candidate),
+    (
+        (
+            r"Could not install requirement (?P<pin>\S+==\S+) from [^\n]*"
+            r" HTTP error (?P<why>[^:\n]+(: [^:\n]+?)?) for url"
+        ),
+        no_file,
+    ),
+    (r"Failed building wheel for (?P<file>\S+)", no_build),
+)

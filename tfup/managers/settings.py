@@ -1,4 +1,4 @@
-"""The person's index, proxy and certificate settings, in the words that uv understands.
+"""The person's index, proxy and certificate settings, in the words that uv or an old pip understands.
 
 uv ignores pip's configuration (tried), so what pip would obey is translated into uv's variables.
 A variable that uv obeys by itself and that is set already is left alone, and `TFUP_INDEX_URL` is
@@ -34,6 +34,7 @@ UNWANTED = re.compile(
     r"|FORK_STRATEGY|CUSTOM_COMPILE_COMMAND|COMPILE_BYTECODE|MANAGED_PYTHON|NO_MANAGED_PYTHON)"
 )
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+PIP_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 INDEX_IN_UV_TOML = re.compile(r"(?m)^\s*(\[\[index\]\]|((extra-)?index-url|index|find-links|no-index)\s*=)")
 
 
@@ -43,6 +44,11 @@ class Translation(NamedTuple):
     option: str
     variables: tuple[str, ...]
     spoken_by: tuple[str, ...] = ()
+
+    @property
+    def all_variables(self) -> tuple[str, ...]:
+        """The variables that may say it to uv."""
+        return self.variables + self.spoken_by
 
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -76,7 +82,7 @@ def translated(variables: Mapping[str, str], read: Read) -> Iterator[tuple[str, 
     ruled = names_indexes(variables, read)
     for row in TRANSLATIONS:
         value = in_uvs_words(row.option, options.get(row.option, ""))
-        spoken = any(variables.get(name) for name in row.variables + row.spoken_by)
+        spoken = any(map(variables.get, row.all_variables))
         if not value or spoken or (ruled and row.variables[0] in INDEXES):
             continue
         yield from ((name, value) for name in row.variables)
@@ -84,6 +90,53 @@ def translated(variables: Mapping[str, str], read: Read) -> Iterator[tuple[str, 
             # pip takes the best version of all its indexes; uv stops at the first index that knows the name,
             # and would not find a pin that only another index has. The hashes of the pins guard what comes.
             yield "UV_INDEX_STRATEGY", "unsafe-best-match"
+
+
+def pip_environment(variables: Mapping[str, str], read: Read | None = None) -> dict[str, str]:
+    """Return the environment that a pip runs in: that of uv, with what uv alone would understand said to pip.
+
+    A variable of pip's that is set already is left alone, except that `TFUP_INDEX_URL` is the one index
+    where it is set. Raises UnreadableFile.
+    """
+    environment = uv_environment(variables, read)
+    if variables.get("TFUP_INDEX_URL"):
+        environment = {name: value for name, value in environment.items() if name not in PIP_INDEXES}
+        environment["PIP_CONFIG_FILE"] = os.devnull  # what else its files say is among uv's variables now
+    said = {
+        pip_name(row.option): in_pips_words(next(filter(None, map(environment.get, row.all_variables)), ""))
+        for row in TRANSLATIONS
+        if row.option != "proxy"  # pip reads the same variables as uv
+    }
+    environment |= {name: value for name, value in said.items() if value and not environment.get(name)}
+    trusted = [*environment.get("PIP_TRUSTED_HOST", "").split(), *plain_hosts(environment)]
+    return environment | ({"PIP_TRUSTED_HOST": " ".join(trusted)} if trusted else {})
+
+
+def pip_name(option: str) -> str:
+    """Return the variable that stands for an option of pip's.
+
+    >>> pip_name("index-url")
+    'PIP_INDEX_URL'
+    """
+    return f"PIP_{option.upper().replace('-', '_')}"
+
+
+def in_pips_words(value: str) -> str:
+    """Return the value of a variable of uv's as pip reads it: divided by blanks, and indexes without names.
+
+    >>> in_pips_words("lab=http://lab.example/simple https://b.example")
+    'http://lab.example/simple https://b.example'
+    """
+    return " ".join(re.sub(r"^[\w.-]+=", "", entry) for entry in re.split(r"[\s,]+", value))
+
+
+def plain_hosts(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the hosts of indexes without TLS: uv takes them so, pip wants to be told; pins have hashes."""
+    for name in PIP_INDEXES:
+        for entry in environment.get(name, "").split():
+            address = urlsplit(entry)
+            if address.scheme == "http" and address.hostname:
+                yield address.netloc.rpartition("@")[2]
 
 
 def in_uvs_words(option: str, value: str) -> str:

@@ -29,7 +29,7 @@ from tfup.errors import (
     WrongFile,
 )
 from tfup.managers import terminal
-from tfup.managers.failures import explain
+from tfup.managers.failures import explain, no_pins
 from tfup.managers.settings import uv_environment
 from tfup.model import Wheel
 from tfup.privacy import hide_credentials
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 NEUTRAL = Path(os.sep)  # not in a project of the person's: uv would obey the settings in its pyproject.toml
 FURTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
+YANKED = re.compile(r"`([\w.-]+==[^`\s]+)`\s+is\s+yanked")
 BUILDERS = tables.DATA / "builders.txt"  # setuptools and wheel, for each Python
 MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minors of glibc 2 that uv (0.13) knows
 SHORT_PATIENCE = 10.0  # seconds between two signs of life for who would see bars elsewhere
@@ -104,17 +105,21 @@ def make_venv(python: str, folder: Path, mode: Mode = PLAIN) -> str:
     return interpreter(folder)
 
 
-def sync(python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequence[str] = ()) -> None:
+def sync(
+    python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Install exactly the pins, each file checked against its hash; nothing is resolved.
 
-    `wheels` are the packages that must come as wheels: building one runs a stranger's code.
+    `wheels` are the packages that must come as wheels: building one runs a stranger's code. Returns the pins
+    that the index has yanked (PEP 592): exact pins install all the same, and somebody should know.
     """
     built = set(PIN.findall(requirements.read_text(encoding="utf-8"))).difference(wheels)
     options = [*builders(built), *only("--only-binary", wheels), *link_mode(Path(python)), *of_conda(python)]
     command = ("pip", "sync", "--python", python, "--require-hashes", *options, str(requirements))
-    if mode.offline or not is_in_cache(command, mode):
+    said = None if mode.offline else from_cache(command, mode)
+    if said is None:
         try:
-            fetch_pins(command, mode)
+            said = fetch_pins(command, mode)
         except (UnknownProject, Unresolvable) as error:
             # Exact pins cannot contradict each other: the index lacks one.
             raise gone(error, requirements.read_text(encoding="utf-8")) from error
@@ -124,6 +129,7 @@ def sync(python: str, requirements: Path, mode: Mode = PLAIN, *, wheels: Sequenc
             if missing.pins and "404" in str(error.needs):
                 raise missing from error
             raise
+    return tuple(YANKED.findall(said))
 
 
 def gone(error: TfupError, requirements: str) -> PinGone:
@@ -131,10 +137,7 @@ def gone(error: TfupError, requirements: str) -> PinGone:
     found = " ".join(str(need.found) for need in error.needs)
     pins = re.findall(r"^([\w.-]+)==([^\s;]+)", requirements, re.MULTILINE)
     lacking = tuple(f"{name}=={version}" for name, version in pins if names_pin(found, name, version))
-    sentence = (
-        f"The package index does not have what was pinned{': ' if lacking else ''}{', '.join(lacking)}."
-    )
-    return PinGone(sentence, error.needs, "tfup plan", log=error.log, pins=lacking)
+    return no_pins(lacking, error.needs, error.log)
 
 
 def names_pin(text: str, name: str, version: str) -> bool:
@@ -144,29 +147,31 @@ def names_pin(text: str, name: str, version: str) -> bool:
     return text == name or bool(re.search(f"{pin}|(?i:{file})", text))
 
 
-def fetch_pins(command: Sequence[str], mode: Mode) -> None:
+def fetch_pins(command: Sequence[str], mode: Mode) -> str:
     """Install pins from the person's indexes; without the further ones where those have other files.
 
-    pip goes on to the next index then, uv does not; the hashes make it safe to look elsewhere.
+    pip goes on to the next index then, uv does not; the hashes make it safe to look elsewhere. Returns what
+    uv remarked.
     """
     try:
-        run(*command, *mode.network, mode=mode)
+        return hear(*command, *mode.network, mode=mode).remarks
     except WrongFile:
         if not any(uv_environment(os.environ).get(name) for name in FURTHER_INDEXES):
             raise
-        run(*command, *mode.network, mode=mode, variables=dict.fromkeys(FURTHER_INDEXES, ""))
+        own = dict.fromkeys(FURTHER_INDEXES, "")
+        return hear(*command, *mode.network, mode=mode, variables=own).remarks
 
 
-def is_in_cache(command: Sequence[str], mode: Mode) -> bool:
-    """Tell whether the cache alone was enough: then no index is asked if its pages are still the same.
+def from_cache(command: Sequence[str], mode: Mode) -> str | None:
+    """Install pins from the cache alone, if it has all: no index is asked whether its pages still are so.
 
     The pins and their hashes are. Where a file is missing, uv says so sooner than an index would answer.
+    Returns what uv remarked, None where the cache was not enough.
     """
     try:
-        run(*command, "--offline", mode=Mode(offline=True, log=mode.log))
+        return hear(*command, "--offline", mode=Mode(offline=True, log=mode.log)).remarks
     except TfupError:
-        return False
-    return True
+        return None
 
 
 def resolve(  # noqa: PLR0913 - what uv can be told about a resolution, each word once
@@ -423,7 +428,25 @@ def run(
     timeout: float | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> str:
-    """Run uv and return what it wrote to stdout; live, its words and bars also pass to the terminal.
+    """Run uv and return what it wrote to stdout; see `hear`."""
+    return hear(*arguments, mode=mode, text=text, timeout=timeout, variables=variables).answer
+
+
+class Said(NamedTuple):
+    """What uv wrote: to stdout, and to stderr."""
+
+    answer: str
+    remarks: str
+
+
+def hear(
+    *arguments: str | Path,
+    mode: Mode = PLAIN,
+    text: str = "",
+    timeout: float | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Said:
+    """Run uv and return all that it wrote; live, its words and bars also pass to the terminal.
 
     `variables` are set for uv beside the person's.
 
@@ -439,7 +462,7 @@ def run(
     note(mode.log, command, complaints)
     if code != 0:
         raise explain(complaints, str(mode.log) if mode.log else None)
-    return said
+    return Said(said, complaints)
 
 
 @contextmanager

@@ -37,17 +37,21 @@ def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], No
     return ensure(project, plan, asked, lambda: make(project, plan, mode, say))
 
 
-def ensure(project: Project, plan: Plan, asked: dict[str, Any], make: Callable[[], None]) -> Environment:
+def ensure(
+    project: Project, plan: Plan, asked: dict[str, Any], make: Callable[[], tuple[str, ...]]
+) -> Environment:
     """Return the environment of a project, made anew unless it already is what is asked for."""
     started = time.monotonic()
     folder = Path(project.folder, ".venv")
     asked = asked | furnishing.asked(plan)
     made = not is_as_asked(folder, asked)
+    yanked: tuple[str, ...] = ()
     if made:
-        make()
+        yanked = make()
         furnishing.furnish(folder, plan)
         stamp(folder, asked)
-    return Environment(str(folder), uv.interpreter(folder), plan.manager, made, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Environment(str(folder), uv.interpreter(folder), plan.manager, made, seconds, yanked)
 
 
 def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001 - as every manager has it
@@ -57,16 +61,20 @@ def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001
     return (f'"{script}"' if script.exists() else f". {quoted(folder / 'bin' / 'activate')}", "python")
 
 
-def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> None:
-    """Make the environment anew; the interpreter is fetched before the old one is moved aside."""
+def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Make the environment anew; the interpreter is fetched before the old one is moved aside.
+
+    Returns the pins that the index has yanked.
+    """
     choice = choice_of(plan)
     base = choice.python_path if choice.python_from == "found" else None
     base = base or uv.obtain(name_python(choice), mode)
     in_use.wait(Path(project.folder, ".venv"), say)
     set_aside(Path(project.folder))
     python = engine_of(choice).make_venv(base, Path(project.folder, ".venv"), mode)
-    fill(python, project, plan, mode)
+    yanked = fill(python, project, plan, mode)
     renew_pylock(base, project, mode, say)
+    return yanked
 
 
 def name_python(choice: Choice) -> str:
@@ -80,11 +88,15 @@ def engine_of(choice: Choice) -> ModuleType:
     return legacy if legacy.is_legacy(choice.python) else uv
 
 
-def fill(python: str, project: Project, plan: Plan, mode: uv.Mode) -> None:
-    """Install the pins into an environment that is there, each file checked against its hash."""
+def fill(python: str, project: Project, plan: Plan, mode: uv.Mode) -> tuple[str, ...]:
+    """Install the pins into an environment that is there, each file checked against its hash.
+
+    Returns those that the index has yanked.
+    """
     requirements = Path(project.requirements)
     wheels = those_with_wheels(requirements.read_text(encoding="utf-8"), plan.built)
-    engine_of(choice_of(plan)).sync(python, requirements, mode, wheels=wheels)
+    yanked: tuple[str, ...] = engine_of(choice_of(plan)).sync(python, requirements, mode, wheels=wheels)
+    return yanked
 
 
 def renew_pylock(python: str, project: Project, mode: uv.Mode, say: Callable[[str], None]) -> None:

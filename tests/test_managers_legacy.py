@@ -1,0 +1,169 @@
+"""The engine for Python 2.7: a real virtualenv, its real pip of 2020, and an index that answers badly."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import loopback_index
+from tests.loopback_index import pin
+from tests.pythons import interpreters
+from tfup.errors import IndexUnreachable, InstallFailed, PinGone, TfupError, WrongFile
+from tfup.managers import legacy
+from tfup.managers.failures import explain
+from tfup.managers.uv import PLAIN, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.network, pytest.mark.real]  # virtualenv comes from the person's own index
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Yield the address of a running index."""
+    with loopback_index.serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the interpreter of an environment with Python 2.7, made before a test changes HOME."""
+    base = next((path for version, path in interpreters().items() if version.startswith("2.7.")), None)
+    if base is None:
+        pytest.skip("no Python 2.7 is here")
+    return legacy.make_venv(str(base), tmp_path_factory.mktemp("old") / ".venv")
+
+
+@pytest.fixture
+def person(tmp_path: Path, old: str, address: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Be a person with an empty home and that index, who has no patience."""
+    loopback_index.be_a_person(monkeypatch, str(tmp_path), f"http://{address}/good/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_TIMEOUT", "1")
+    return monkeypatch
+
+
+def sync(old: str, folder: Path, pins: str, mode: Mode = PLAIN) -> tuple[str, ...]:
+    """Install pins with nothing from before, and return what the index has yanked."""
+    subprocess.run([old, "-m", "pip", "uninstall", "--quiet", "--yes", "sunny", "rainy"], check=True)
+    requirements = folder / "requirements.txt"
+    requirements.write_text(pins, encoding="utf-8")
+    return legacy.sync(old, requirements, mode, wheels=["sunny"])
+
+
+def failure(old: str, folder: Path, pins: str, mode: Mode = PLAIN) -> TfupError:
+    """Return the error that an install ends with."""
+    with pytest.raises(TfupError) as caught:
+        sync(old, folder, pins, mode)
+    return caught.value
+
+
+def test_pins_are_installed(person: pytest.MonkeyPatch, old: str, tmp_path: Path) -> None:
+    """uv's word for the index is understood, and nothing is yanked."""
+    assert () == sync(old, tmp_path, pin("sunny", "1.0") + pin("rainy", "1.0"))
+    said = subprocess.run([old, "-c", "import sunny; print(sunny.version)"], check=True, capture_output=True)
+    assert b"1.0" == said.stdout.strip()
+
+
+def test_pins_that_were_yanked_are_installed_and_told(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path, address: str
+) -> None:
+    """Exact pins take a release that was withdrawn; whoever asked for them is told which."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/yanked/simple")
+
+    assert ("sunny==1.0",) == sync(old, tmp_path, pin("sunny", "1.0"))
+
+
+@pytest.mark.parametrize("manner", ["404", "html", "gone"])
+def test_an_index_without_the_pins_is_named(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path, address: str, manner: str
+) -> None:
+    """No page, some page of a hotel, or a file that is listed and gone."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/{manner}/simple")
+
+    error = failure(old, tmp_path, pin("sunny", "1.0"))
+
+    assert (PinGone, ("sunny==1.0",)) == (type(error), error.pins)
+    assert "The package index does not have what was pinned: sunny==1.0." == error.sentence
+
+
+@pytest.mark.parametrize(
+    ("manner", "found"),
+    [
+        ("401", "401 Client Error: Unauthorized"),
+        ("403", "403 Client Error: Forbidden"),
+        ("500", "500 "),
+        ("slow", "no answer in time"),
+    ],
+)
+def test_a_bad_answer_is_named(  # noqa: PLR0913, PLR0917 - three fixtures and a row
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path, address: str, manner: str, found: str
+) -> None:
+    """An index that refuses or keeps silent is no index that lacks the pin."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/{manner}/simple")
+
+    error = failure(old, tmp_path, pin("sunny", "1.0"), Mode(log=tmp_path / "log.txt"))
+
+    assert (IndexUnreachable, str(tmp_path / "log.txt")) == (type(error), error.log)
+    assert found in str(error.needs[0].found)
+
+
+@pytest.mark.parametrize(
+    ("index", "found"),
+    [
+        ("http://127.0.0.1:9/simple", "a refused connection"),
+        ("https://index.invalid/simple", "a host name that nothing resolves"),
+        ("http://index.invalid/simple", "a host name that nothing resolves"),
+    ],
+)
+def test_an_index_that_is_not_there_is_named(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path, index: str, found: str
+) -> None:
+    """A mirror without TLS is asked like any other, for the pins have hashes."""
+    person.setenv("UV_DEFAULT_INDEX", index)
+
+    error = failure(old, tmp_path, pin("sunny", "1.0"))
+
+    assert IndexUnreachable is type(error)
+    assert found in str(error.needs[0].found)
+
+
+@pytest.mark.parametrize("manner", ["other", "half"])
+def test_another_file_than_the_pinned_one_is_not_installed(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path, address: str, manner: str
+) -> None:
+    """The hash decides, whatever the index sends."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/{manner}/simple")
+
+    error = failure(old, tmp_path, pin("sunny", "1.0"))
+
+    assert (WrongFile, "sunny==1.0") == (type(error), error.needs[0].name)
+
+
+def test_offline_says_so(person: pytest.MonkeyPatch, old: str, tmp_path: Path) -> None:
+    """pip calls what it may not fetch a version that it cannot find."""
+    error = failure(old, tmp_path, pin("sunny", "1.0"), Mode(offline=True))
+
+    assert (IndexUnreachable, "tfup install") == (type(error), error.hint)
+    assert "--offline" in str(error.needs[0].found)
+
+
+def test_what_nobody_foresaw_is_told_in_the_last_words_of_pip() -> None:
+    """A text that no rule knows is not lost."""
+    error = explain("Collecting six\nERROR: odd\n  and odder\n", "log", legacy.KINDS, legacy.unforeseen)
+
+    assert (InstallFailed, "log") == (type(error), error.log)
+    assert "Collecting six\nERROR: odd\nand odder" == error.needs[0].found
+
+
+def test_a_full_disk_is_a_full_disk() -> None:
+    """What the system says is the same whoever asked it."""
+    error = explain(
+        "ERROR: Could not install packages: [Errno 28] No space left on device", None, legacy.KINDS
+    )
+
+    assert "The disk is full." == error.sentence

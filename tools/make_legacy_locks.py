@@ -2,22 +2,31 @@
 
 Usage: python -m tools.make_legacy_locks [--again] [REQUIREMENT…]
 
-The bounds are those of the other locks; what pip installs under them becomes the lock.
+The bounds are those of the other locks; what pip installs under them becomes the lock. For a Mac, and for a
+project such as tensorflow-gpu, it is the lock of tensorflow on Linux, once the wheel's own metadata is met.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import shutil
 import subprocess
 import sys
+from email import message_from_bytes
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+from zipfile import ZipFile
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tfup import tables
-from tfup.errors import TfupError
+from tfup.errors import Need, TfupError, Unresolvable
 from tfup.machine import Live, detect
 from tfup.managers import legacy, uv
 from tfup.match import choose, fitting_pythons
@@ -25,7 +34,12 @@ from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
 from tfup.pin import bounds, keras_wish, pin_of, required, sdist_names, usable_files
 from tfup.wish import parse
 from tools import index
-from tools.make_locks import addresses, forget_local_wheels, has_lock, keep, prune_files
+from tools.make_locks import addresses, forget_local_wheels, has_lock, keep, prune_files, renew_digests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tfup.tables import LockRow
 
 PYTHON_TAG = "cp27"
 COMPILED = (
@@ -36,6 +50,16 @@ COMPILED = (
     "pyyaml",
     "scipy",
 )  # never built: that takes a compiler, and hours
+TWIN = "tensorflow"  # what pip resolves here; others need the same
+LINUX = "linux_x86_64"
+MARKERS = {
+    "python_version": "2.7",
+    "python_full_version": "2.7.18",
+    "sys_platform": "linux2",
+    "platform_system": "Linux",
+    "extra": "",
+}
+TRIES = 4
 NOT_LOCKED = {"pip"}  # virtualenv brings it, and it installs the rest
 
 
@@ -55,17 +79,24 @@ def main() -> int:
     ]
     for number, build in enumerate(builds, 1):
         told, good = lock_and_keep(build, machine)
-        print(f"[{number}/{len(builds)}] {build.version}: {told}", flush=True)
-        failures += [] if good else [f"{build.version}: {told}"]
+        cell = f"{build.project} {build.version} {build.family}"
+        print(f"[{number}/{len(builds)}] {cell}: {told}", flush=True)
+        failures += [] if good else [f"{cell}: {told}"]
     prune_files()
+    renew_digests()
     print(f"{len(builds) - len(failures)} resolved, {len(failures)} failed", *failures, sep="\n")
     return 1 if failures else 0
 
 
 def lock_and_keep(build: Build, machine: Machine) -> tuple[str, bool]:
     """Lock a build; return what became of it, and whether it worked."""
+    twin = twin_of(build)
     try:
-        pins, files = lock(choose(build, machine, Wish()))
+        pins, files = (
+            lock_like(twin, choose(build, Machine(), Wish()))
+            if twin
+            else lock(choose(build, machine, Wish()))
+        )
     except TfupError as error:
         return f"{error.sentence} {error.needs[0].found if error.needs else ''}", False
     keep(build, pins, files)
@@ -73,7 +104,7 @@ def lock_and_keep(build: Build, machine: Machine) -> tuple[str, bool]:
 
 
 def wanted(requirements: list[str], machine: Machine) -> list[Build]:
-    """Return the builds for a Python 2.7 that is here."""
+    """Return the builds for Python 2.7 that it can be done for here."""
     return [
         build
         for requirement in map(parse, requirements)
@@ -81,15 +112,26 @@ def wanted(requirements: list[str], machine: Machine) -> list[Build]:
         if requirement.specifier.contains(row.version)
         for build in tables.builds(row)
         if build.python_tag == PYTHON_TAG
-        and build.family == f"{machine.system.os}_{machine.system.arch}"
-        and fitting_pythons(build, machine)
+        and (twin_of(build) or (is_here(build, machine) and fitting_pythons(build, machine)))
     ]
+
+
+def is_here(build: Build, machine: Machine) -> bool:
+    """Tell whether a build is for this system."""
+    return build.family == f"{machine.system.os}_{machine.system.arch}"
 
 
 def lock(choice: Choice) -> tuple[tuple[Pin, ...], dict[str, tuple[Wheel, ...]]]:
     """Return the pins of a build and the files of each."""
     with TemporaryDirectory(prefix="tfup-lock-") as folder:
-        installed = install_loosely(choice, Path(folder))
+        installed = install_soundly(choice, Path(folder))
+    return with_files(choice, installed)
+
+
+def with_files(
+    choice: Choice, installed: Mapping[str, str]
+) -> tuple[tuple[Pin, ...], dict[str, tuple[Wheel, ...]]]:
+    """Return the versions beside a build as pins, and the files of each."""
     files = {name: listed(name, version) for name, version in installed.items() if name != choice.project}
     pins = tuple(
         pin_of(choice, name, version, files.get(name)) for name, version in sorted(installed.items())
@@ -111,27 +153,100 @@ def any_wheel(files: tuple[Wheel, ...], pin: Pin) -> bool:
     return any(f"sha256:{file.sha256}" in pin.hashes and file.file.endswith(".whl") for file in files)
 
 
-def install_loosely(choice: Choice, folder: Path) -> dict[str, str]:
-    """Let pip resolve a build under our bounds, and return the versions that it installed."""
+def install_soundly(choice: Choice, folder: Path) -> dict[str, str]:
+    """Let pip resolve a build under our bounds until nothing contradicts, and return the versions.
+
+    The resolver of those days lets a constraint replace what a package asks for (the newer one that it has on
+    trial does not end): what `pip check` misses is a further bound of the next try.
+    """
     python = Path(legacy.make_venv(str(choice.python_path), folder / "venv"))
-    constraints = folder / "constraints.txt"
-    constraints.write_text("\n".join(bounds(choice)), encoding="utf-8")
-    options = (
-        "--disable-pip-version-check",
-        "--quiet",
-        "--no-build-isolation",
-    )
     only = ("--prefer-binary", "--only-binary", ",".join(COMPILED))
     wish = (f"{choice.project}=={choice.version}", *keras_wish(choice, set()), *required(choice))
-    legacy.run(python, "-m", "pip", "install", *options, *only, "-c", constraints, *wish, mode=uv.PLAIN)
-    said = subprocess.run(
-        [python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],
-        check=True,
-        capture_output=True,
-        text=True,
+    constraints, known = folder / "constraints.txt", list(bounds(choice))
+    for _ in range(TRIES):
+        constraints.write_text("\n".join(one_for_each(known)), encoding="utf-8")
+        options = ("--quiet", "--no-build-isolation", *only, "-c", constraints)
+        legacy.run(python, "-m", "pip", "install", *options, *wish, mode=uv.PLAIN)
+        missed = re.findall(r" has requirement (.+), but you have ", ask_pip(python, "check"))
+        if not missed:
+            found = json.loads(ask_pip(python, "list", "--format", "json"))
+            versions = {canonicalize_name(one["name"]): one["version"] for one in found}
+            return {name: version for name, version in versions.items() if name not in NOT_LOCKED}
+        known += missed
+    sentence = f"{choice.project} {choice.version} cannot have pins that go together."
+    raise Unresolvable(sentence, (Need("pins", "what the packages ask for", ", ".join(missed)),))
+
+
+def one_for_each(lines: Iterable[str]) -> list[str]:
+    """Return one requirement for each package: of several constraints pip heeds the first alone.
+
+    >>> one_for_each(["numpy<1.20", "six", "numpy>=1.13.3"])
+    ['numpy<1.20,>=1.13.3', 'six']
+    """
+    joined: dict[str, SpecifierSet] = {}
+    for one in map(Requirement, lines):
+        joined[one.name] = joined.get(one.name, SpecifierSet()) & one.specifier
+    return [f"{name}{specifier}" for name, specifier in joined.items()]
+
+
+def ask_pip(python: Path, *command: str) -> str:
+    """Return what pip says of an environment; `pip check` tells by its words what it found."""
+    asked = (str(python), "-m", "pip", "--disable-pip-version-check", *command)
+    done = subprocess.run(asked, check=False, capture_output=True, encoding="utf-8")
+    return done.stdout
+
+
+# ---------------------------------------------------------------- like another lock
+
+
+def twin_of(build: Build) -> LockRow | None:
+    """Return the lock that another build for Linux has: of the same project, else of tensorflow."""
+    projects = [build.project] if build.family != LINUX else []
+    if build.project != TWIN:
+        projects.append(TWIN)
+    found = (tables.lock(project, build.version, build.python_tag, LINUX) for project in projects)
+    return next(filter(None, found), None)
+
+
+def lock_like(twin: LockRow, choice: Choice) -> tuple[tuple[Pin, ...], dict[str, tuple[Wheel, ...]]]:
+    """Return the pins of a twin for another build.
+
+    Raises Unresolvable where the build asks for more, or the index lacks files for its system.
+    """
+    versions = dict(pin.split("==") for pin in twin.pins)
+    versions[choice.project] = versions.pop(choice.project if choice.project in versions else TWIN)
+    pins, files = with_files(choice, dict(sorted(versions.items())))
+    lacking = [*(pin.name for pin in pins if not pin.hashes), *unmet(choice, versions)]
+    if lacking:
+        sentence = f"{choice.project} {choice.version} cannot have the pins of its twin."
+        raise Unresolvable(sentence, (Need("pins", "what the wheel asks for", ", ".join(lacking)),))
+    return pins, files
+
+
+def unmet(choice: Choice, versions: Mapping[str, str]) -> list[str]:
+    """Return what a wheel's metadata asks for on its system and these versions do not give."""
+    mac = choice.platform.startswith("macos")
+    environment = MARKERS | ({"sys_platform": "darwin", "platform_system": "Darwin"} if mac else {})
+    asked = (Requirement(line) for line in requirements_of(choice))
+    return [
+        str(one)
+        for one in asked
+        if (one.marker is None or one.marker.evaluate(environment))
+        and not one.specifier.contains(versions.get(canonicalize_name(one.name), "0"), prereleases=True)
+    ]
+
+
+def requirements_of(choice: Choice) -> list[str]:
+    """Return the Requires-Dist of a build, read from the wheel that the index has."""
+    found = next(
+        one for one in index.files_of(choice.project, choice.version) if one.file.file == choice.wheel.file
     )
-    found = {canonicalize_name(one["name"]): one["version"] for one in json.loads(said.stdout)}
-    return {name: version for name, version in found.items() if name not in NOT_LOCKED}
+    with TemporaryFile() as file:
+        with urlopen(found.address, timeout=index.SECONDS) as answer:  # noqa: S310 -- the person's own index
+            shutil.copyfileobj(answer, file)
+        with ZipFile(file) as wheel:
+            name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+            return message_from_bytes(wheel.read(name)).get_all("Requires-Dist", [])
 
 
 def listed(name: str, version: str) -> tuple[Wheel, ...]:

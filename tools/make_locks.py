@@ -4,6 +4,9 @@ Usage: python -m tools.make_locks [--family linux_x86_64] [--python cp313] [--ag
 
 Resolves what has no lock yet (everything, with --again), writes data/locks/ and data/files.json, and ends
 with the builds that could not be resolved. File names, hashes and sizes only: no address is kept.
+
+1.2.0 demands markdown 2.2.0, whose sdist of 2012 no Python of today can ask for its needs: name in
+UV_CONFIG_FILE a uv.toml with `[[dependency-metadata]]`, its name, its version and `requires-dist = []`.
 """
 
 from __future__ import annotations
@@ -26,10 +29,10 @@ from tfup.tables import DATA, FilesRow, LockRow
 from tfup.wish import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-OLDEST_FOR_UV = (3, 6)
+OLDEST_FOR_UV = (3, 3)
 ABOUT = {"made_by": "tools/make_locks.py", "rules": "companions.json, keras.json, sdists.json"}
 
 addresses: dict[str, str] = {}
@@ -52,6 +55,7 @@ def main() -> int:
             else:
                 keep(build, pins, files)
     prune_files()
+    renew_digests()
     print(f"{len(builds) - len(failures)} resolved, {len(failures)} failed", *failures, sep="\n")
     return 1 if failures else 0
 
@@ -135,14 +139,36 @@ def keep(build: Build, pins: tuple[Pin, ...], files: dict[str, tuple[Wheel, ...]
         for name, found in files.items():
             merged = {file.file: file for file in (*known.get(name, ()), *map(with_size, found))}
             known[name] = tuple(merged[file] for file in sorted(merged))
-            write_files(known)
-        name = f"locks/{build.project}/{build.version}.json"
-        rows = {(row.family, row.python_tag): row for row in read_locks(DATA / name)}
-        row = LockRow(
-            build.python_tag, build.family, lock_digest(pins), [f"{p.name}=={p.version}" for p in pins]
-        )
-        rows[build.family, build.python_tag] = row
-        tables.save(name, ABOUT, [rows[cell] for cell in sorted(rows)])
+        write_files(known)
+        save(build, [f"{pin.name}=={pin.version}" for pin in pins])
+
+
+def save(build: Build, pins: list[str]) -> None:
+    """Write the lock of a build beside those of the same release."""
+    name = f"locks/{build.project}/{build.version}.json"
+    rows = {(row.family, row.python_tag): row for row in read_locks(DATA / name)}
+    row = LockRow(build.python_tag, build.family, digest_of(build, pins), pins)
+    rows[build.family, build.python_tag] = row
+    tables.save(name, ABOUT, [rows[cell] for cell in sorted(rows)])
+
+
+def digest_of(build: Build, pins: Iterable[str]) -> str:
+    """Return the digest of a lock, over the files that the table has."""
+    choice = choose(build, Machine(), Wish())
+    parts = (pin.partition("==") for pin in pins)
+    return lock_digest(pin_of(choice, name, version) for name, _, version in parts)
+
+
+def renew_digests() -> None:
+    """Write the digests anew of locks whose pins have got further files with other locks."""
+    for project in tables.projects():
+        for build in (build for row in tables.releases(project) for build in tables.builds(row)):
+            lock = tables.lock(build.project, build.version, build.python_tag, build.family)
+            if lock and lock.digest != digest_of(build, lock.pins):
+                print(
+                    f"{project} {build.version} {build.python_tag} {build.family}: another digest", flush=True
+                )
+                save(build, lock.pins)
 
 
 def read_locks(path: Path) -> list[LockRow]:

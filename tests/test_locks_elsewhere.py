@@ -1,4 +1,4 @@
-"""The locks for Windows, macOS and ARM install there: wheels only, of the right tags, none missing."""
+"""The locks for what uv cannot prove here install there: wheels only, of the right tags, none missing."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from tfup import managers, tables
 from tfup.match import choose, minor_of
 from tfup.model import Build, Choice, Machine, Wish
 from tfup.pin import lock_pins, sdist_names, usable_files
+from tools.make_legacy_locks import unmet
 
 ELSEWHERE = ("windows_amd64", "macos_arm64", "macos_x86_64", "linux_aarch64")
+OF_2_7 = ("linux_x86_64", "macos_x86_64")
 OLDEST_FOR_UV = "3.6"
 
 
 @cache
 def newest_patches(family: str) -> tuple[Build, ...]:
-    """Return the locked builds of the newest patch of each minor release, for each Python that uv knows."""
+    """Return the locked builds of the newest patch of each minor release."""
     rows = [row for row in tables.releases("tensorflow") if row.family == family and not row.yanked]
     final = [row for row in rows if not Version(row.version).is_prerelease]
     newest = {
         Version(row.version).release[:2]: row for row in sorted(final, key=lambda row: Version(row.version))
     }
     builds = (build for row in newest.values() for build in tables.builds(row) if build.carrier_lacks is None)
-    known = (one for one in builds if Version(minor_of(one.python_tag)) >= Version(OLDEST_FOR_UV))
-    return tuple(one for one in known if lock_pins(choice_of(one)))
+    return tuple(one for one in builds if lock_pins(choice_of(one)))
+
+
+def is_known_to_uv(build: Build) -> bool:
+    """Tell whether uv can resolve for the Python of a build."""
+    return Version(minor_of(build.python_tag)) >= Version(OLDEST_FOR_UV)
 
 
 def choice_of(build: Build) -> Choice:
@@ -39,7 +45,8 @@ def name_of(build: Build) -> str:
     return f"{build.version}-{build.python_tag}-{build.family}"
 
 
-ALL = [build for family in ELSEWHERE for build in newest_patches(family)]
+ALL = [build for family in ELSEWHERE for build in newest_patches(family) if is_known_to_uv(build)]
+OLD = [build for family in OF_2_7 for build in newest_patches(family) if build.python_tag == "cp27"]
 SAMPLE = [max(newest_patches(family), key=lambda build: Version(build.version)) for family in ELSEWHERE]
 
 
@@ -79,3 +86,13 @@ def test_the_newest_lock_resolves_for_the_system(build: Build) -> None:
 def test_each_lock_resolves_for_its_system(build: Build) -> None:
     """Each newest patch, on each of its Pythons."""
     assert is_complete(build)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("build", OLD, ids=name_of)
+def test_each_lock_for_2_7_has_what_its_wheels_ask_for(build: Build) -> None:
+    """By the metadata inside the wheels; pip's resolver of those days did not see to it."""
+    choice = choice_of(build)
+
+    assert [] == unmet(choice, {pin.name: pin.version for pin in lock_pins(choice)})

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from email import message_from_bytes
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING
@@ -219,34 +220,44 @@ def lock_like(twin: LockRow, choice: Choice) -> tuple[tuple[Pin, ...], dict[str,
     lacking = [*(pin.name for pin in pins if not pin.hashes), *unmet(choice, versions)]
     if lacking:
         sentence = f"{choice.project} {choice.version} cannot have the pins of its twin."
-        raise Unresolvable(sentence, (Need("pins", "what the wheel asks for", ", ".join(lacking)),))
+        raise Unresolvable(sentence, (Need("pins", "files, and what they ask for", ", ".join(lacking)),))
     return pins, files
 
 
 def unmet(choice: Choice, versions: Mapping[str, str]) -> list[str]:
-    """Return what a wheel's metadata asks for on its system and these versions do not give."""
+    """Return what the wheels of a lock ask for on its system and these versions do not give."""
     mac = choice.platform.startswith("macos")
     environment = MARKERS | ({"sys_platform": "darwin", "platform_system": "Darwin"} if mac else {})
-    asked = (Requirement(line) for line in requirements_of(choice))
     return [
-        str(one)
-        for one in asked
-        if (one.marker is None or one.marker.evaluate(environment))
-        and not one.specifier.contains(versions.get(canonicalize_name(one.name), "0"), prereleases=True)
+        f"{name} {version} asks for {asked}"
+        for name, version in versions.items()
+        for asked in map(Requirement, asked_by(choice, name, version))
+        if (asked.marker is None or asked.marker.evaluate(environment))
+        and not is_met(asked, versions.get(canonicalize_name(asked.name)))
     ]
 
 
-def requirements_of(choice: Choice) -> list[str]:
-    """Return the Requires-Dist of a build, read from the wheel that the index has."""
-    found = next(
-        one for one in index.files_of(choice.project, choice.version) if one.file.file == choice.wheel.file
-    )
+def is_met(asked: Requirement, version: str | None) -> bool:
+    """Tell whether a version is what is asked for; None is not."""
+    return version is not None and asked.specifier.contains(version, prereleases=True)
+
+
+def asked_by(choice: Choice, name: str, version: str) -> tuple[str, ...]:
+    """Return the Requires-Dist of a pin beside a choice; nothing for one that comes as its source."""
+    usable = {file.file for file in usable_files(choice, name, version)}
+    wheels = sorted(one.address for one in index.files_of(name, version) if one.file.file in usable)
+    return requirements_in(wheels[0]) if wheels and wheels[0].endswith(".whl") else ()
+
+
+@cache
+def requirements_in(address: str) -> tuple[str, ...]:
+    """Return the Requires-Dist of a wheel that the index has."""
     with TemporaryFile() as file:
-        with urlopen(found.address, timeout=index.SECONDS) as answer:  # noqa: S310 -- the person's own index
+        with urlopen(address, timeout=index.SECONDS) as answer:  # noqa: S310 -- the person's own index
             shutil.copyfileobj(answer, file)
         with ZipFile(file) as wheel:
             name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-            return message_from_bytes(wheel.read(name)).get_all("Requires-Dist", [])
+            return tuple(message_from_bytes(wheel.read(name)).get_all("Requires-Dist", []))
 
 
 def listed(name: str, version: str) -> tuple[Wheel, ...]:

@@ -24,8 +24,10 @@ sys.path.insert(0, str(ROOT))
 from tfup import check, tables  # noqa: E402 - a script of the clone
 from tfup.machine import Live, detect  # noqa: E402
 from tfup.managers import legacy, uv  # noqa: E402
-from tfup.match import fitting_pythons, python_release  # noqa: E402
+from tfup.matching.interpreters import fitting_pythons  # noqa: E402
+from tfup.matching.platforms import python_release  # noqa: E402
 from tfup.model import Environment  # noqa: E402
+from tools.make_locks import forget_local_wheels  # noqa: E402
 from tools.make_readme import FAMILY, newest_patches  # noqa: E402
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ PATIENCE = 900.0  # seconds for pip; compiling grpcio for Python 2.7 takes longe
 
 def main() -> int:
     """Try what was not tried today, and write each outcome at once."""
+    forget_local_wheels()
     machine = detect(Live())
     today = datetime.now(timezone.utc).date().isoformat()
     rows = {(row["version"], row["python_tag"]): row for row in read()}
@@ -88,8 +91,9 @@ def install(python: str, requirement: str) -> str | None:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         return f"pip had not ended after {PATIENCE:g} s"
-    errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "error" in line.lower()]
-    return (errors or ["pip failed without a word"])[-1][:200] if done.returncode else None
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    errors = [line for line in said if "error" in line.lower()]
+    return (errors or said or ["pip failed without a word"])[-1][:200] if done.returncode else None
 
 
 def checked(environment: Environment, log: Path) -> tuple[str, str]:

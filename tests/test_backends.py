@@ -22,7 +22,8 @@ from tfup.machine import Recording
 from tfup.machine.backend_needs import read_backend_needs
 from tfup.machine.probe import Answers
 from tfup.managers import furnishing
-from tfup.match import match, minor_of
+from tfup.match import match
+from tfup.matching.platforms import minor_of
 from tfup.model import Cpu, Gpu, Library, Machine, Plan, System, Wish
 from tfup.pin import lock_digest, lock_pins, pin
 from tfup.wish import from_arguments, remember

@@ -11,7 +11,8 @@ from tests.running import tfup
 from tfup import tables
 from tfup.check import CPU_CHECKS, checks_digest
 from tfup.machine import Live, detect
-from tfup.match import FAMILIES, fitting_pythons, minor_of
+from tfup.matching.interpreters import fitting_pythons
+from tfup.matching.platforms import FAMILIES, minor_of
 from tfup.tables import ProofRow
 
 if TYPE_CHECKING:

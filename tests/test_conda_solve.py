@@ -18,7 +18,7 @@ from tests.formats_plans import pin, plan
 from tfup import tables
 from tfup.conda_channels import cuda_libraries, has_python, untried_cuda
 from tfup.formats import environment_yml
-from tfup.match import minor_of
+from tfup.matching.platforms import minor_of
 from tfup.tables import CondaCudaRow
 from tools.make_root_files import read
 

@@ -16,7 +16,9 @@ from tfup.accelerators.rows import CudaRow, DefectRow, cards, cuda_rows, defects
 from tfup.changes import what_would_help
 from tfup.machine import read_machine
 from tfup.machine.capability import by_name
-from tfup.match import match, obstacles, releases, why_not
+from tfup.match import match, why_not
+from tfup.matching.obstacles import obstacles
+from tfup.matching.offers import releases
 from tfup.model import (
     Choice,
     Cpu,

@@ -8,7 +8,8 @@ import pytest
 from packaging.version import Version
 
 from tfup import managers, tables
-from tfup.match import choose, minor_of
+from tfup.match import choose
+from tfup.matching.platforms import minor_of
 from tfup.model import Build, Choice, Machine, Wish
 from tfup.pin import lock_pins, sdist_names, usable_files
 from tools.make_legacy_locks import unmet

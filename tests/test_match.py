@@ -14,19 +14,11 @@ from packaging.version import Version
 from tfup import tables
 from tfup.changes import what_would_help
 from tfup.errors import UnknownVersion
-from tfup.match import (
-    FAMILIES,
-    best_candidate,
-    family_of,
-    glibc_floor,
-    keras_rule,
-    macos_floor,
-    match,
-    obstacles,
-    platform_tags,
-    releases,
-    why_not,
-)
+from tfup.match import best_candidate, match, why_not
+from tfup.matching.keras_pairs import keras_rule
+from tfup.matching.obstacles import obstacles
+from tfup.matching.offers import releases
+from tfup.matching.platforms import FAMILIES, family_of, glibc_floor, macos_floor, platform_tags
 from tfup.model import Build, Choice, Cpu, Gpu, Interpreter, Machine, System, Wheel, Wish
 from tfup.tables import BuildRow, CarrierRow, PythonRow, load, projects
 from tfup.wish import parse

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tfup import tables
 from tfup.machine.windows import PRESENT
-from tfup.match import foreign_word
+from tfup.matching.interpreters import foreign_word
 from tfup.model import Notice, Pin, Proof, Workaround
 from tfup.pin import unproved_notice
 from tfup.tables import MsvcNeedRow, MsvcWheelRow

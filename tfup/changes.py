@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from tfup.accelerators import changes as accelerators
-from tfup.match import (
+from tfup.match import match, nearest_of, uses_gpu
+from tfup.matching.interpreters import python_row, starts_on, wished_version
+from tfup.matching.keras_pairs import pair_of
+from tfup.matching.platforms import (
     FAMILIES,
     SYSTEM_NAMES,
     describe_family,
     describe_system,
     glibc_floor,
     macos_floor,
-    match,
-    nearest_of,
-    pair_of,
-    python_row,
-    starts_on,
-    uses_gpu,
-    wished_version,
 )
 from tfup.model import Build, Interpreter, Machine, System, Wish
 from tfup.wish import is_build, is_keras

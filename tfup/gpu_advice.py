@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from tfup import tables
-from tfup.match import GPU_PROJECT
+from tfup.matching.offers import GPU_PROJECT
 
 if TYPE_CHECKING:
     from tfup.model import Choice, Outcome, Plan

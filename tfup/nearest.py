@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from tfup import tables
 from tfup.errors import PinGone
-from tfup.match import minor_of
+from tfup.matching.platforms import minor_of
 from tfup.tables import ProofRow
 from tfup.versions import proofs
 

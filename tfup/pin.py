@@ -21,7 +21,8 @@ from tfup import backends, cuda_packages, tables
 from tfup.accelerators import metal
 from tfup.conda_channels import untried_cuda
 from tfup.errors import LacksWheels, Need, Unresolvable
-from tfup.match import keras_rule, linux_platforms, minor_of, python_release
+from tfup.matching.keras_pairs import keras_rule
+from tfup.matching.platforms import linux_platforms, minor_of, python_release
 from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Proof, Wheel, Wish, Workaround
 from tfup.tables import CompanionRule, ProofRow, SdistRow
 from tfup.trouble import known_trouble

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from tfup import tables
 from tfup.backends import KERAS
-from tfup.match import minor_of
+from tfup.matching.platforms import minor_of
 from tfup.model import Notice
 
 if TYPE_CHECKING:

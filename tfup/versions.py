@@ -11,7 +11,8 @@ from tfup import tables
 from tfup.accelerators import has_gpu
 from tfup.check import checks_digest
 from tfup.documents import VersionRow
-from tfup.match import DEFAULT_PROJECT, best_candidate, choose, releases
+from tfup.match import best_candidate, choose
+from tfup.matching.offers import DEFAULT_PROJECT, releases
 from tfup.model import Choice, Machine, Wish
 
 if TYPE_CHECKING:

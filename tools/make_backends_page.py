@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfup import backends
-from tfup.match import minor_of, python_release
+from tfup.matching.platforms import minor_of, python_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from packaging.version import Version
 
 from tfup import tables
-from tfup.match import minor_of, python_release
+from tfup.matching.platforms import minor_of, python_release
 from tfup.tables import FailureRow
 from tfup.versions import proofs
 from tools.make_readme import FAMILY

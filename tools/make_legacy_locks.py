@@ -30,7 +30,8 @@ from tfup import tables
 from tfup.errors import Need, TfupError, Unresolvable
 from tfup.machine import Live, detect
 from tfup.managers import legacy, uv
-from tfup.match import choose, fitting_pythons
+from tfup.match import choose
+from tfup.matching.interpreters import fitting_pythons
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
 from tfup.pin import bounds, keras_wish, pin_of, required, sdist_names, usable_files
 from tfup.wish import parse

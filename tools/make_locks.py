@@ -22,7 +22,8 @@ from urllib.request import Request, urlopen
 from tfup import managers, tables
 from tfup.errors import TfupError
 from tfup.managers import uv
-from tfup.match import choose, minor_of
+from tfup.match import choose
+from tfup.matching.platforms import minor_of
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
 from tfup.pin import lock_digest, pin_of, resolved_pins, usable_files
 from tfup.tables import DATA, FilesRow, LockRow

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfup import tables
-from tfup.match import keras_rule, minor_of, python_release
+from tfup.matching.keras_pairs import keras_rule
+from tfup.matching.platforms import minor_of, python_release
 from tfup.tables import BuildRow
 from tfup.versions import proofs
 

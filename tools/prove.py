@@ -27,7 +27,9 @@ from tfup.folders import cache_folder
 from tfup.machine import Live, detect
 from tfup.managers import uv
 from tfup.managers.transaction import transaction
-from tfup.match import fitting_pythons, match, minor_of
+from tfup.match import match
+from tfup.matching.interpreters import fitting_pythons
+from tfup.matching.platforms import minor_of
 from tfup.model import Build, Machine, Outcome, Plan, Wish
 from tfup.pin import checks_of, lock_digest, pin
 from tfup.tables import ProofRow

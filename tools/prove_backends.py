@@ -24,7 +24,8 @@ from tfup.errors import TfupError
 from tfup.folders import cache_folder
 from tfup.machine import Live, detect
 from tfup.managers.transaction import transaction
-from tfup.match import match, minor_of
+from tfup.match import match
+from tfup.matching.platforms import minor_of
 from tfup.model import Machine, Outcome, Plan, Wish
 from tfup.pin import lock_digest, pin
 from tools.prove import fault_in, proof_row, size_of

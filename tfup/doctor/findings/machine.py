@@ -1,6 +1,7 @@
 """The machine around the environment: whether the installed build fits it, and whether there is room.
 
-What decides is `match`, so that doctor and plan never differ; what is not known is held against nothing.
+The obstacles are those of `match`, so that doctor and plan never differ; what is not known is held against
+nothing.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from tfup import match, tables
+from tfup import tables
 from tfup.beside import WITH_PYTHON, needs_of
 from tfup.doctor.catalogue import issue
 from tfup.doctor.trouble import Own, trouble
+from tfup.matching.obstacles import cpu_obstacle, libc_obstacle, macos_obstacle, platform_obstacle
+from tfup.matching.platforms import FAMILIES
 from tfup.model import Wish
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ def misfits(patient: Patient) -> Iterator[tuple[Build, Obstacle]]:
     """Yield the first obstacle of the installed build that lies in the machine, not in its Python."""
     build = installed_build(patient)
     if build is not None:
-        for test in (match.libc_obstacle, match.platform_obstacle, match.macos_obstacle, match.cpu_obstacle):
+        for test in (libc_obstacle, platform_obstacle, macos_obstacle, cpu_obstacle):
             obstacle = test(build, patient.machine, Wish())
             if obstacle:
                 yield build, obstacle
@@ -70,7 +73,7 @@ def misfits(patient: Patient) -> Iterator[tuple[Build, Obstacle]]:
 def installed_build(patient: Patient) -> Build | None:
     """Return the build that is installed, None where the tables do not know it."""
     found, inside, system = patient.tensorflow, patient.inside, patient.machine.system
-    family = match.FAMILIES.get((system.os or "", system.arch or ""))
+    family = FAMILIES.get((system.os or "", system.arch or ""))
     if found is None or inside is None:
         return None
     tag = "cp" + "".join(inside.minor.split("."))

@@ -18,7 +18,7 @@ from tfup.doctor.catalogue import by_id, words_for
 from tfup.doctor.findings import packages
 from tfup.doctor.patient import installer_of
 from tfup.doctor.trouble import Own, Repair, package_trouble
-from tfup.match import keras_rule
+from tfup.matching.keras_pairs import keras_rule
 from tfup.pin import companion_rules
 
 if TYPE_CHECKING:

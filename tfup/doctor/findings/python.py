@@ -11,7 +11,7 @@ from packaging.tags import parse_tag
 from tfup import tables
 from tfup.doctor.findings.pairs import PairRow
 from tfup.doctor.trouble import Repair, package_trouble, trouble
-from tfup.match import FAMILIES
+from tfup.matching.platforms import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

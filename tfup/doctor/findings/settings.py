@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tfup.doctor import libstdcxx
 from tfup.doctor.findings.pairs import applies, rows
 from tfup.doctor.trouble import Repair, package_trouble, trouble
-from tfup.match import FAMILIES
+from tfup.matching.platforms import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

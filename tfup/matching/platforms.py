@@ -138,6 +138,7 @@ def describe_family(family: str) -> str:
 def describe_system(system: System) -> str:
     """Return a system in people's words.
 
+    >>> from tfup.model import System
     >>> describe_system(System(os="linux", arch="x86_64", libc="musl", libc_version="1.2.4"))
     'Linux x86_64, musl 1.2.4'
     """

@@ -98,7 +98,7 @@ def run(python: Path, *arguments: str | Path, mode: uv.Mode) -> str:
             close_fds=False,  # the lock on the project is inherited: see transaction.locked
             encoding="utf-8",
             errors="replace",
-            env=environment(mode) | {"PIP_LOG": str(log)},
+            env=environment(mode) | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
             stdin=subprocess.DEVNULL,
         )
         said = done.stdout + done.stderr + "".join(f"{reason}\n" for reason in reasons(log))

@@ -88,6 +88,14 @@ def test_plan_for_another_machine_comes_from_its_file(tmp_path: Path) -> None:
     )
 
 
+def test_versions_for_another_machine_come_from_its_file(tmp_path: Path) -> None:
+    """Whoever looks after thirty machines asks from one of them."""
+    run = tfup("versions", "--machine", machine_file(tmp_path, MACHINE), "--json", cwd=tmp_path)
+
+    assert 0 == run.code
+    assert {"3.10.12"} == {row["python"] for row in run.document["versions"] if row["python_from"] == "found"}
+
+
 def test_machine_file_is_what_detect_prints(tmp_path: Path) -> None:
     """What one machine prints, another reads."""
     printed = tfup("detect", "--json", cwd=tmp_path).out

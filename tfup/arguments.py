@@ -146,13 +146,17 @@ def add_dry_run(one: Parser) -> None:
     one.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
 
-def add_plan(one: Parser) -> None:
-    """Add what only plan knows."""
+def add_machine(one: Parser) -> None:
+    """Add another machine than this one."""
     one.add_argument(
         "--machine",
         metavar="FILE",
-        help="plan for the machine of a file made by tfup detect --json; - reads standard input",
+        help="the machine of a file made by tfup detect --json, instead of this one; - reads standard input",
     )
+
+
+def add_plan(one: Parser) -> None:
+    """Add what only plan knows."""
     one.add_argument(
         "--why-not", metavar="BUILD", help="say what keeps this build from the machine: tensorflow==2.21.0"
     )
@@ -237,13 +241,16 @@ PARTS: dict[str, tuple[str, tuple[Callable[[Parser], None], ...]]] = {
         (add_wish, add_project, add_dry_run),
     ),
     "detect": ("show this machine, and where each fact was read", (add_project, add_detect)),
-    "plan": ("say what would be installed, and why; writes nothing", (add_wish, add_project, add_plan)),
+    "plan": (
+        "say what would be installed, and why; writes nothing",
+        (add_wish, add_project, add_machine, add_plan),
+    ),
     "pin": ("write the project's files, and install nothing", (add_wish, add_project)),
     "check": ("run the checks in an environment, ours or not", (add_project, add_check)),
     "explain": ("say what an error means, and what repairs it", (add_log, add_project)),
     "doctor": ("say what is wrong with an environment, why, and what repairs it", (add_project, add_doctor)),
     "undo": ("bring back the project as it was before the last install", (add_project,)),
-    "versions": ("list the releases that fit this machine, newest first", (add_project,)),
+    "versions": ("list the releases that fit this machine, newest first", (add_project, add_machine)),
     "clean": (
         "remove caches and kept generations; with --project, that environment",
         (add_project, add_dry_run),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 FLOORS = {"linux": "a Linux with glibc", "macos": "macOS", "windows": "Windows"}
+parsed = lru_cache(maxsize=64)(Version)  # a few Pythons are held against a thousand wheels
 
 
 def fitting_pythons(build: Build, machine: Machine) -> list[Interpreter]:
@@ -30,7 +31,7 @@ def fitting_pythons(build: Build, machine: Machine) -> list[Interpreter]:
 
 def loads(python: Interpreter, build: Build, system: System) -> bool:
     """Tell whether an interpreter has the wheel's implementation, ABI and architecture."""
-    release = Version(python.version)
+    release = parsed(python.version)
     return (
         python.implementation == "cpython"
         and not python.free_threaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tests import loopback_index
 from tests.loopback_index import pin
 from tests.pythons import interpreters
 from tfup.errors import IndexUnreachable, InstallFailed, PinGone, TfupError, WrongFile
+from tfup.folders import cache_folder
 from tfup.managers import legacy
 from tfup.managers.failures import explain
 from tfup.managers.uv import PLAIN, Mode
@@ -150,6 +152,28 @@ def test_offline_says_so(person: pytest.MonkeyPatch, old: str, tmp_path: Path) -
 
     assert (IndexUnreachable, "tfup install") == (type(error), error.hint)
     assert "--offline" in str(error.needs[0].found)
+
+
+def test_what_was_installed_once_needs_no_index(person: pytest.MonkeyPatch, old: str, tmp_path: Path) -> None:
+    """The files are kept, for the next environment and for --offline."""
+    pins = pin("sunny", "1.0") + pin("rainy", "1.0")
+    sync(old, tmp_path, pins)
+    person.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+
+    assert () == sync(old, tmp_path, pins, Mode(offline=True))
+    assert () == sync(old, tmp_path, pins)
+
+
+def test_a_damaged_file_of_the_cache_is_fetched_again(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path
+) -> None:
+    """The hash decides there too."""
+    sync(old, tmp_path, pin("sunny", "1.0"))
+    (kept,) = (cache_folder(os.environ) / "wheels").iterdir()
+    kept.write_bytes(b"not a wheel")
+
+    assert () == sync(old, tmp_path, pin("sunny", "1.0"))
+    assert kept.read_bytes() != b"not a wheel"
 
 
 def test_what_nobody_foresaw_is_told_in_the_last_words_of_pip() -> None:

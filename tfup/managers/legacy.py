@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
 OLDEST_OF_UV = (3, 6)
 REQUIREMENTS = DATA / "virtualenv.txt"
 YANKED = re.compile(r"is a yanked version: '([\w.-]+)' candidate \(version (\S+) at")
+OPTIONS = (
+    "--no-deps",
+    "--require-hashes",
+    "--no-build-isolation",
+    "--disable-pip-version-check",
+    "--no-input",
+    "--quiet",
+)
 SAID_LAST = 3  # lines of pip's that tell why it gave up
 
 
@@ -52,21 +62,20 @@ def sync(
     """Install exactly the pins into a fresh environment, each file checked against its hash.
 
     `wheels` are the packages that must come as wheels. The tools that build the others are those of the
-    environment, which virtualenv brought: nothing is fetched unpinned. Returns the pins that the index has
-    yanked.
+    environment, which virtualenv brought: nothing is fetched unpinned. The files are kept in our cache, for
+    --offline and for the next time. Returns the pins that the index has yanked.
     """
-    options = (
-        "--no-deps",
-        "--require-hashes",
-        "--no-build-isolation",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--quiet",
-    )
+    kept = cache_folder(os.environ) / "wheels"
     only = ("--only-binary", ",".join(wheels)) if wheels else ()
-    said = run(
-        Path(python), "-m", "pip", "install", *options, *only, "--requirement", requirements, mode=mode
-    )
+    options = (*OPTIONS, *only, "--requirement", requirements)
+    pip = partial(run, Path(python), "-m", "pip", mode=mode)
+    install = partial(pip, "install", "--no-index", "--find-links", kept, *options)
+    if not mode.offline:
+        with suppress(TfupError):  # the cache lacks a file: pip says so sooner than an index would answer
+            install()
+            return ()
+    said = "" if mode.offline else pip("download", "--dest", kept, *options)
+    install()
     return tuple(f"{name}=={version}" for name, version in YANKED.findall(said))
 
 
@@ -98,7 +107,7 @@ def run(python: Path, *arguments: str | Path, mode: uv.Mode) -> str:
             close_fds=False,  # the lock on the project is inherited: see transaction.locked
             encoding="utf-8",
             errors="replace",
-            env=environment(mode) | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
+            env=environment() | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
             stdin=subprocess.DEVNULL,
         )
         said = done.stdout + done.stderr + "".join(f"{reason}\n" for reason in reasons(log))
@@ -114,12 +123,11 @@ def reasons(log: Path) -> list[str]:
     return re.findall(r"\b(Could not fetch URL .+ - skipping|Ignoring indexes: .*)$", text, re.MULTILINE)
 
 
-def environment(mode: uv.Mode) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return the environment of a pip of 2020."""
     known = pip_environment(os.environ)
     said = {
-        "PIP_CACHE_DIR": str(cache_folder(os.environ) / "pip"),
-        "PIP_NO_INDEX": "1" if mode.offline else "",
+        "PIP_NO_CACHE_DIR": "1",  # `sync` keeps the files themselves
         "PYTHONNOUSERSITE": "1",
         "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended, as if that were news
     }

@@ -70,6 +70,19 @@ def modules(*folders: str) -> dict[str, ast.Module]:
     }
 
 
+def test_every_page_that_is_named_is_there() -> None:
+    """A reader who is sent to docs/ finds the page."""
+    named = re.compile(r"\bdocs/[\w-]+\.(?:md|svg|png)\b")
+    missing = re.compile("|".join(re.escape(page) for page in pages(named) if page not in files()) or "(?!)")
+
+    assert [] == found(missing)
+
+
+def pages(named: re.Pattern[str]) -> set[str]:
+    """Return the pages that any file names."""
+    return {page for text in texts().values() for page in named.findall(text)}
+
+
 def test_no_index_is_named() -> None:
     """Which index serves is the person's affair: no file carries the address of one."""
     assert [] == found(HOSTS)

@@ -334,7 +334,7 @@ class KerasPair(Struct, frozen=True):
 
 
 class Proof(Struct, frozen=True):
-    """What was run of exactly these pins: see "proved" in docs/proofs.md."""
+    """What was run of exactly these pins: see "What proved means" in docs/design.md."""
 
     status: Literal["proved", "resolved", "none"]
     on: str | None = None

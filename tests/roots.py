@@ -102,12 +102,18 @@ def debootstrap(kept: Path) -> list[str]:
     """Return the command: as it is installed, or out of its package, which is then not installed."""
     if installed := shutil.which("debootstrap"):
         return [installed]
-    place = kept / "debootstrap"
+    place = unpacked("debootstrap", kept)
+    return ["env", f"DEBOOTSTRAP_DIR={place}/usr/share/debootstrap", f"{place}/usr/sbin/debootstrap"]
+
+
+def unpacked(package: str, kept: Path) -> Path:
+    """Return a folder with what a package of Debian's holds, which is fetched and not installed."""
+    place = kept / package
     if not place.exists():
         kept.mkdir(parents=True, exist_ok=True)
-        run_or_skip("apt-get", "download", "debootstrap", cwd=kept)
-        run_or_skip("dpkg-deb", "--extract", str(next(kept.glob("debootstrap_*.deb"))), str(place))
-    return ["env", f"DEBOOTSTRAP_DIR={place}/usr/share/debootstrap", f"{place}/usr/sbin/debootstrap"]
+        run_or_skip("apt-get", "download", package, cwd=kept)
+        run_or_skip("dpkg-deb", "--extract", str(next(kept.glob(f"{package}_*.deb"))), str(place))
+    return place
 
 
 def run_or_skip(*command: str, cwd: Path | None = None) -> None:
@@ -133,9 +139,9 @@ def debian_mirror() -> str:
     return next((match[1] for match in found if match), None) or pytest.skip("apt has no source")
 
 
-def busybox(folder: Path) -> Path:
+def busybox(folder: Path, kept: Path) -> Path:
     """Make a root with busybox, its applets, and the libraries that a Python of uv's would bring itself."""
-    program = shutil.which("busybox") or pytest.skip("busybox is not on this machine")
+    program = shutil.which("busybox") or next(unpacked("busybox", kept).glob("**/bin/busybox"))
     (folder / "bin").mkdir(parents=True)
     shutil.copy(program, folder / "bin/busybox")
     for applet in subprocess.run(

@@ -32,7 +32,15 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     if may_mount.returncode != 0:
         pytest.skip(f"no mount table of one's own: {may_mount.stderr.decode().strip()}")
     yield tmp_path / "root"
-    shutil.rmtree(tmp_path / "root")
+    if (tmp_path / "root").exists():
+        shutil.rmtree(tmp_path / "root")
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest) -> Path:
+    """Give the folder for what is fetched once."""
+    folder: Path = request.config.cache.mkdir("roots")
+    return folder
 
 
 @pytest.fixture
@@ -42,12 +50,12 @@ def served(tmp_path: Path) -> Path:
     return tmp_path / "served"
 
 
-def test_busybox_and_a_c_library_are_enough_for_tfup(folder: Path, served: Path) -> None:
+def test_busybox_and_a_c_library_are_enough_for_tfup(folder: Path, kept: Path, served: Path) -> None:
     """A root of busybox alone gets uv, a Python and tfup from one index, and tfup plans for that very root.
 
     TensorFlow itself cannot load there: its wheels take libstdc++ from the system, which this one lacks.
     """
-    root = roots.Root(roots.busybox(folder))
+    root = roots.Root(roots.busybox(folder, kept))
     roots.offer_wheels(served)
     with serve(served) as url:
         variables = {
@@ -63,9 +71,9 @@ def test_busybox_and_a_c_library_are_enough_for_tfup(folder: Path, served: Path)
 
 
 @pytest.mark.slow
-def test_a_stick_is_enough_for_tfup(folder: Path) -> None:
+def test_a_stick_is_enough_for_tfup(folder: Path, kept: Path) -> None:
     """Without any network, a folder with the wheels and a Python brings busybox's root to tfup."""
-    root = roots.Root(roots.busybox(folder), alone=True)
+    root = roots.Root(roots.busybox(folder, kept), alone=True)
     stick = folder / "stick"
     roots.offer_wheels(folder / "from")
     (folder / "from/files").rename(stick)
@@ -81,13 +89,13 @@ def test_a_stick_is_enough_for_tfup(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_debian_without_python_says_hello(folder: Path, served: Path, request: pytest.FixtureRequest) -> None:
+def test_debian_without_python_says_hello(folder: Path, kept: Path, served: Path) -> None:
     """Debian's smallest system goes from a clone to a proved TensorFlow.
 
     It has no settings: uv comes from its release page, a Python and the packages from where uv looks itself.
     """
     # Without its devices: copying /dev/full or /dev/zero as files would never end
-    source = roots.debian(request.config.cache.mkdir("roots"))
+    source = roots.debian(kept)
     shutil.copytree(
         source,
         folder,

@@ -175,9 +175,22 @@ def test_pylock_is_left_out_with_a_word(person: pytest.MonkeyPatch, tmp_path: Pa
     project, words = write(tmp_path, pin("sunny", "1.0")), list[str]()
     Path(project.pylock).write_text("# Made by tfup", encoding="utf-8")
 
-    venv.renew_pylock(sys.executable, project, uv.PLAIN, words.append)
+    venv.renew_pylock(sys.executable, project, plan(), uv.PLAIN, words.append)
 
     assert (False, True) == (Path(project.pylock).exists(), "pylock.toml was left out" in words[0])
+
+
+@pytest.mark.parametrize("manager", ["venv", "conda"])
+def test_pylock_of_an_old_python_is_left_out_for_the_true_reason(tmp_path: Path, manager: str) -> None:
+    """uv is not asked about a Python that it does not know, whoever made the environment."""
+    (tmp_path / ".tfup").mkdir()
+    project, words = write(tmp_path, pin("sunny", "1.0")), list[str]()
+    Path(project.pylock).write_text("# Made by tfup", encoding="utf-8")
+
+    venv.renew_pylock("/no/python", project, plan(manager, "2.7.18"), uv.PLAIN, words.append)
+
+    assert not Path(project.pylock).exists()
+    assert ["pylock.toml was left out: uv, which writes it, knows no Python that old."] == words
 
 
 def test_pins_without_hashes_are_refused(person: pytest.MonkeyPatch, tmp_path: Path) -> None:

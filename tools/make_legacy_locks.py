@@ -32,6 +32,7 @@ from tfup.machine import Live, detect
 from tfup.managers import legacy, uv
 from tfup.match import choose
 from tfup.matching.interpreters import fitting_pythons
+from tfup.matching.platforms import family_of
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
 from tfup.pin import bounds, keras_wish, pin_of, required, sdist_names, usable_files
 from tfup.wish import parse
@@ -114,13 +115,10 @@ def wanted(requirements: list[str], machine: Machine) -> list[Build]:
         if requirement.specifier.contains(row.version)
         for build in tables.builds(row)
         if build.python_tag == PYTHON_TAG
-        and (twin_of(build) or (is_here(build, machine) and fitting_pythons(build, machine)))
+        and (
+            twin_of(build) or (build.family == family_of(machine.system) and fitting_pythons(build, machine))
+        )
     ]
-
-
-def is_here(build: Build, machine: Machine) -> bool:
-    """Tell whether a build is for this system."""
-    return build.family == f"{machine.system.os}_{machine.system.arch}"
 
 
 def lock(choice: Choice) -> tuple[tuple[Pin, ...], dict[str, tuple[Wheel, ...]]]:

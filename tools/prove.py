@@ -29,7 +29,7 @@ from tfup.managers import uv
 from tfup.managers.transaction import transaction
 from tfup.match import match
 from tfup.matching.interpreters import fitting_pythons
-from tfup.matching.platforms import minor_of
+from tfup.matching.platforms import family_of, minor_of
 from tfup.model import Build, Machine, Outcome, Plan, Wish
 from tfup.pin import checks_of, lock_digest, pin
 from tfup.tables import ProofRow
@@ -106,7 +106,7 @@ def plans_to_prove(arguments: argparse.Namespace, machine: Machine) -> Iterator[
 def is_provable(build: Build, machine: Machine) -> bool:
     """Tell whether a build can be run here."""
     locked = tables.lock(build.project, build.version, build.python_tag, build.family)
-    same = build.family == f"{machine.system.os}_{machine.system.arch}"
+    same = build.family == family_of(machine.system)
     return same and locked is not None and bool(fitting_pythons(build, machine))
 
 

@@ -51,7 +51,7 @@ def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]
     (prefix / "tfup.json").write_text(json.dumps({"program": program.name}), encoding="utf-8")
     python = uv.interpreter(prefix)
     yanked = venv.fill(python, project, plan, mode)
-    venv.renew_pylock(python, project, mode, say)
+    venv.renew_pylock(python, project, plan, mode, say)
     return yanked
 
 

@@ -33,10 +33,12 @@ NO_ANSWER = (
         "--offline, and files that the cache lacks",
     ),
     (
-        r"dns error|failed to lookup address|Name or service not known|nodename nor servname",
+        (
+            r"dns error|failed to lookup address|Name or service not known|nodename nor servname"
+            r"|getaddrinfo failed|Temporary failure in name resolution"
+        ),
         "a host name that nothing resolves",
     ),
-    (r"getaddrinfo failed|Temporary failure in name resolution", "a host name that nothing resolves"),
     (
         r"invalid peer certificate: (\w+)|\[SSL: (CERTIFICATE\w+)\]",
         "a certificate that is not trusted ({})",

@@ -70,11 +70,13 @@ def sync(
     options = (*OPTIONS, *only, "--requirement", requirements)
     pip = partial(run, Path(python), "-m", "pip", mode=mode)
     install = partial(pip, "install", "--no-index", "--find-links", kept, *options)
-    if not mode.offline:
-        with suppress(TfupError):  # the cache lacks a file: pip says so sooner than an index would answer
-            install()
-            return ()
-    said = "" if mode.offline else pip("download", "--dest", kept, *options)
+    if mode.offline:
+        install()
+        return ()
+    with suppress(TfupError):  # the cache lacks a file: pip says so sooner than an index would answer
+        install()
+        return ()
+    said = pip("download", "--dest", kept, *options)
     install()
     return tuple(f"{name}=={version}" for name, version in YANKED.findall(said))
 
@@ -131,7 +133,7 @@ def environment() -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended, as if that were news
     }
-    return known | {name: value for name, value in said.items() if value and not known.get(name)}
+    return known | {name: value for name, value in said.items() if not known.get(name)}
 
 
 # ---------------------------------------------------------------- what pip says when it fails

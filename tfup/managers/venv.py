@@ -73,10 +73,7 @@ def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]
     set_aside(Path(project.folder))
     python = engine_of(choice).make_venv(base, Path(project.folder, ".venv"), mode)
     yanked = fill(python, project, plan, mode)
-    if legacy.is_legacy(choice.python):
-        leave_pylock_out(project, "uv, which writes it, knows no Python that old", say)
-    else:
-        renew_pylock(base, project, mode, say)
+    renew_pylock(base, project, plan, mode, say)
     return yanked
 
 
@@ -102,19 +99,19 @@ def fill(python: str, project: Project, plan: Plan, mode: uv.Mode) -> tuple[str,
     return yanked
 
 
-def renew_pylock(python: str, project: Project, mode: uv.Mode, say: Callable[[str], None]) -> None:
-    """Write pylock.toml anew, or leave it out with a word."""
-    try:
-        uv.write_pylock(python, Path(project.requirements), Path(project.pylock), mode)
-    except TfupError:  # such as an index without hashes; the log has uv's reason
-        leave_pylock_out(project, "it needs addresses and hashes that uv could not get", say)
-
-
-def leave_pylock_out(project: Project, why: str, say: Callable[[str], None]) -> None:
-    """Remove the pylock.toml of an install before, which would tell of other pins, and say so."""
+def renew_pylock(
+    python: str, project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]
+) -> None:
+    """Write pylock.toml anew, or leave it out with a word; an older one would tell of other pins."""
     pylock = Path(project.pylock)
     pylock.unlink(missing_ok=True)
-    say(f"{pylock.name} was left out: {why}.")
+    if legacy.is_legacy(choice_of(plan).python):
+        say(f"{pylock.name} was left out: uv, which writes it, knows no Python that old.")
+        return
+    try:
+        uv.write_pylock(python, Path(project.requirements), pylock, mode)
+    except TfupError:  # such as an index without hashes; the log has uv's reason
+        say(f"{pylock.name} was left out: it needs addresses and hashes that uv could not get.")
 
 
 def those_with_wheels(requirements: str, built: Collection[str] = ()) -> list[str]:

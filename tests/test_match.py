@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from tfup import tables
 from tfup.changes import what_would_help
 from tfup.errors import UnknownVersion
 from tfup.match import best_candidate, match, why_not
+from tfup.matching.interpreters import describe_pythons
 from tfup.matching.keras_pairs import keras_rule
 from tfup.matching.obstacles import obstacles
 from tfup.matching.offers import releases
@@ -667,6 +669,22 @@ def test_order_of_anything_does_not_matter(machine: Machine, wanted: Wish, seed:
     pythons = machine.pythons and tuple(shuffler.sample(machine.pythons, len(machine.pythons)))
 
     assert match(machine, wanted) == match(replace(machine, pythons=pythons), wanted, mixed)
+
+
+def test_unfit_pythons_are_described_in_one_order() -> None:
+    """Also those of one version, each with another fault: the newest first, the fit before the unfit."""
+    here = (
+        python("2.7.18", bits=32),
+        python("2.7.18", arch="aarch64"),
+        python("2.7.18"),
+        python("3.6.15"),
+    )
+    mac = System(os="macos", arch="x86_64", version="10.11")
+
+    told = {tuple(describe_pythons(Machine(system=mac, pythons=order))) for order in permutations(here)}
+
+    wrong = "made for aarch64; under Rosetta TensorFlow dies at its first AVX instruction"
+    assert told == {("3.6.15", "2.7.18", f"2.7.18 ({wrong})", "2.7.18 (32 bit)")}
 
 
 @given(MACHINES, WISHES)

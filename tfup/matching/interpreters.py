@@ -98,8 +98,14 @@ def starts_on(system: System, row: PythonRow) -> bool:
 def describe_pythons(machine: Machine) -> Iterator[str]:
     """Yield the interpreters here, the newest first, each with what is wrong with it for this processor."""
     words = {(python.version, foreign_word(python, machine)) for python in machine.pythons or ()}
-    for version, word in sorted(words, key=lambda pair: (Version(pair[0]), pair[1] is None), reverse=True):
+    for version, word in sorted(words, key=described_order, reverse=True):
         yield f"{version} ({word})" if word else version
+
+
+def described_order(described: tuple[str, str | None]) -> tuple[object, ...]:
+    """Order versions with what is wrong with each: total, so that no order of the interpreters shows."""
+    version, word = described
+    return Version(version), version, word is None, word or ""
 
 
 def foreign_word(python: Interpreter, machine: Machine) -> str | None:

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 from tfup import tables
 from tfup.documents import DOCUMENTS
 from tfup.match import choose
 from tfup.model import Machine, Wish
-from tfup.pin import companion_rules, lock_digest, lock_pins
+from tfup.pin import lock_digest, lock_pins
 from tfup.tables import (
     DATA,
     BuildRow,
-    CompanionRule,
     FailureRow,
-    KerasRule,
+    KerasRelease,
     LockRow,
     ProofRow,
     Table,
@@ -56,28 +54,6 @@ def test_table_is_in_canonical_form(path: Path) -> None:
 def test_schema_is_that_of_the_type(name: str) -> None:
     """The published schemas are made from the types, and not by hand."""
     assert render_schema(name) == (DATA / "schemas" / f"{name}.json").read_text(encoding="utf-8")
-
-
-RULES = tables.load("companions.json", CompanionRule)
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id + rule.tensorflow)
-def test_bound_has_a_source_and_meets_some_release(rule: CompanionRule) -> None:
-    """A rule without a source is a rumour, and one that no release meets is dead."""
-    versions = {row.version for row in tables.releases("tensorflow")}
-
-    assert rule.source
-    assert rule.why
-    assert Requirement(rule.bound.format(minor="1.0")).specifier
-    assert any(SpecifierSet(rule.tensorflow).contains(version) for version in versions)
-
-
-def test_keras_rules_do_not_overlap() -> None:
-    """Each release has exactly one rule."""
-    rules = [SpecifierSet(rule.tensorflow) for rule in tables.load("keras.json", KerasRule)]
-    for row in tables.load("builds.json", BuildRow):
-        matching = [rule for rule in rules if rule.contains(row.version, prereleases=True)]
-        assert 1 == len(matching), row.version
 
 
 def test_every_lock_belongs_to_a_build() -> None:
@@ -124,27 +100,13 @@ def test_files_are_named_once_by_their_hash() -> None:
             assert seen.setdefault(file.file, file.sha256) == file.sha256
 
 
-def test_two_rules_never_leave_nothing() -> None:
-    """Where several bounds meet on one package, some version that we lock satisfies all of them."""
-    known: dict[str, set[str]] = {}
-    for name, _, version in (pin.partition("==") for pin in tables.files()):
-        known.setdefault(name, set()).add(version)
-    for row in tables.releases("tensorflow"):
-        for tag in {wheel[0] for wheel in row.wheels}:
-            for name, bounds in met_bounds(row.version, tag).items():
-                whole = SpecifierSet(",".join(bounds))
-                assert any(whole.contains(version, prereleases=True) for version in known[name]), (
-                    f"companions.json: the rows on {name} for tensorflow {row.version}, {tag}: {whole}"
-                )
+def test_table_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the row and what it lacks."""
+    monkeypatch.setattr(tables, "DATA", tmp_path)
+    (tmp_path / "odd.json").write_text('{"about": {}, "rows": [{"version": "3.0"}, {"yanked": true}]}')
 
-
-def met_bounds(version: str, python_tag: str) -> dict[str, list[str]]:
-    """Return the bounds on each package that more than one rule bounds beside a release on a Python."""
-    found: dict[str, list[str]] = {}
-    for rule in companion_rules(version, python_tag):
-        requirement = Requirement(rule.bound)
-        found.setdefault(requirement.name, []).append(str(requirement.specifier))
-    return {name: bounds for name, bounds in found.items() if len(bounds) > 1}
+    with pytest.raises(msgspec.ValidationError, match=r"odd\.json: .*`version` - at `\$\[1\]`"):
+        tables.load("odd.json", KerasRelease)
 
 
 def test_what_cannot_be_had_has_evidence_and_no_proof() -> None:

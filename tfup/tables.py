@@ -220,9 +220,13 @@ def wheel_name(project: str, version: str, python_tag: str, abi: str, platform: 
 
 @cache
 def load(name: str, row: type[T]) -> list[T]:
-    """Return the rows of a table, checked against their type."""
+    """Return the rows of a table, checked against their type; msgspec's error gets the name of the file."""
     content = (DATA / name).read_bytes()
-    return msgspec.convert(msgspec.json.decode(content, type=Table).rows, list[row])  # type: ignore[valid-type]
+    try:
+        return msgspec.convert(msgspec.json.decode(content, type=Table).rows, list[row])  # type: ignore[valid-type]
+    except msgspec.DecodeError as error:
+        error.args = (f"{name}: {error}",)
+        raise
 
 
 def lock(project: str, version: str, python_tag: str, family: str) -> LockRow | None:

@@ -235,6 +235,22 @@ def test_gpu_build_without_cuda_names_its_twin() -> None:
     assert "tensorflow==1.5.0" in found.warnings[0].text
 
 
+@pytest.mark.parametrize(
+    ("build", "python_", "without"),
+    [
+        ("tensorflow-gpu==1.5.0", "3.6.15", "this build cannot be imported"),
+        ("tensorflow-gpu==2.3.1", "3.8.18", "this build uses no GPU"),
+    ],
+)
+def test_gpu_build_without_a_gpu_tells_what_it_can_do(build: str, python_: str, without: str) -> None:
+    """Only the older ones are linked to CUDA; without a card, no cuDNN is proposed."""
+    here = replace(linux(python_), gpus=(), driver=None, cuda=(), cudnn=())
+    told = {notice.id: notice.text for notice in match(here, wish(build)).warnings}
+
+    assert without in told["gpu-build-without-cuda"]
+    assert f"No GPU was found, and {build.replace('==', ' ')} is made for one." == told["gpu-unused"]
+
+
 def test_gpu_that_stays_unused_is_said() -> None:
     """Nobody gets a CPU install without a word."""
     machine = replace(linux("3.13.0"), gpus=(Gpu(vendor="amd", name="Radeon RX 7900 XTX"),))

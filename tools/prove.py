@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfup import check, formats, managers, tables
+from tfup.accelerators import has_gpu
+from tfup.accelerators.rows import find_row
 from tfup.errors import TfupError
 from tfup.folders import cache_folder
 from tfup.machine import Live, detect
@@ -104,10 +106,16 @@ def plans_to_prove(arguments: argparse.Namespace, machine: Machine) -> Iterator[
 
 
 def is_provable(build: Build, machine: Machine) -> bool:
-    """Tell whether a build can be run here."""
+    """Tell whether a build can be run here; one that cannot be imported without CUDA only beside a GPU."""
     locked = tables.lock(build.project, build.version, build.python_tag, build.family)
     same = build.family == family_of(machine.system)
-    return same and locked is not None and bool(fitting_pythons(build, machine))
+    return same and locked is not None and bool(fitting_pythons(build, machine)) and starts(build, machine)
+
+
+def starts(build: Build, machine: Machine) -> bool:
+    """Tell whether the libraries that a build is linked to can be here."""
+    row = find_row(build.project, build.version, build.family)
+    return row is None or not row.linked or has_gpu(machine)
 
 
 def plan_for(build: Build, machine: Machine) -> Plan:

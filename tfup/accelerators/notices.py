@@ -118,7 +118,10 @@ def distinct(fits: Iterable[Fit]) -> list[Fit]:
 
 
 def unused_notice(machine: Machine, nearest: PassedOver | None, instead: str | None) -> Notice:
-    """Say why the GPU stays unused and what would change it."""
+    """Say why the GPU stays unused and what would change it; without any card, nothing would."""
+    if machine.gpus == () and nearest:
+        text = f"No GPU was found, and {nearest.project} {nearest.version} is made for one."
+        return Notice("gpu-unused", text)
     names = list(
         dict.fromkeys(name_of(gpu) for gpu in machine.gpus or () if gpu.vendor in {"nvidia", "apple"})
     )

@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from tfup import accelerators, backends
 from tfup.accelerators.notices import missing_libraries, other_card_notice, unknown_gpu_facts
+from tfup.accelerators.rows import cuda_row
 from tfup.matching.interpreters import usable_pythons
 from tfup.matching.offers import GPU_PROJECT, carriers, wished_build
 from tfup.matching.platforms import CPU_ONLY, family_of, macos_floor
@@ -44,7 +45,10 @@ def gpu_build_notice(build: Build, machine: Machine, wish: Wish) -> Notice | Non
     missing = missing_libraries(build, machine, wish) if build.project == GPU_PROJECT else None
     if missing is None:
         return None
-    text = f"This build needs {missing}, which were not found; the CPU twin is tensorflow=={build.version}."
+    row = cuda_row(build)
+    without = "cannot be imported" if row and row.linked else "uses no GPU"
+    twin = f"its CPU twin, tensorflow=={build.version}, needs neither"
+    text = f"Without {missing}, which were not found, this build {without}; {twin}."
     return Notice("gpu-build-without-cuda", text)
 
 

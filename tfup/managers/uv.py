@@ -154,12 +154,12 @@ def fetch_pins(command: Sequence[str], mode: Mode) -> str:
     uv remarked.
     """
     try:
-        return hear(*command, *mode.network, mode=mode).remarks
+        return run(*command, *mode.network, mode=mode).remarks
     except WrongFile:
         if not any(uv_environment(os.environ).get(name) for name in FURTHER_INDEXES):
             raise
         own = dict.fromkeys(FURTHER_INDEXES, "")
-        return hear(*command, *mode.network, mode=mode, variables=own).remarks
+        return run(*command, *mode.network, mode=mode, variables=own).remarks
 
 
 def from_cache(command: Sequence[str], mode: Mode) -> str | None:
@@ -169,7 +169,7 @@ def from_cache(command: Sequence[str], mode: Mode) -> str | None:
     Returns what uv remarked, None where the cache was not enough.
     """
     try:
-        return hear(*command, "--offline", mode=Mode(offline=True, log=mode.log)).remarks
+        return run(*command, "--offline", mode=Mode(offline=True, log=mode.log)).remarks
     except TfupError:
         return None
 
@@ -217,7 +217,7 @@ def list_files(pins: Sequence[str], python: str, mode: Mode = PLAIN) -> tuple[Re
     """
     flags = [*pylock_options(sys.executable, mode), "--universal", "--no-deps", "--python-version", python]
     return parse_pylock(
-        run("pip", "compile", *flags, "-", mode=mode._replace(live=False), text="\n".join(pins))
+        run("pip", "compile", *flags, "-", mode=mode._replace(live=False), text="\n".join(pins)).answer
     )
 
 
@@ -233,7 +233,8 @@ def compiled(
     oldest = {"MACOSX_DEPLOYMENT_TARGET": target.macos} if target.macos else {}
     quiet = mode._replace(live=False)
     text, command = "\n".join(requirements), ("pip", "compile", *flags, "-")
-    return parse_pylock(run(*command, mode=quiet, text=text, variables=oldest, timeout=LONGEST_RESOLUTION))
+    said = run(*command, mode=quiet, text=text, variables=oldest, timeout=LONGEST_RESOLUTION)
+    return parse_pylock(said.answer)
 
 
 def write_pylock(python: str, requirements: Path, output: Path, mode: Mode = PLAIN) -> None:
@@ -241,9 +242,9 @@ def write_pylock(python: str, requirements: Path, output: Path, mode: Mode = PLA
     from tfup.formats import MADE_BY
 
     offline = Mode(offline=True, log=mode.log)
-    text = run("pip", "compile", "--no-deps", *pylock_options(python, offline), requirements, mode=offline)
+    said = run("pip", "compile", "--no-deps", *pylock_options(python, offline), requirements, mode=offline)
     draft = output.with_name(f".{output.name}.draft")
-    draft.write_text(f"# {MADE_BY}, by uv from the pins.\n{text}", encoding="utf-8")
+    draft.write_text(f"# {MADE_BY}, by uv from the pins.\n{said.answer}", encoding="utf-8")
     draft.replace(output)
 
 
@@ -259,7 +260,7 @@ def obtain(version: str, mode: Mode = PLAIN) -> str:
 def find_managed(version: str, mode: Mode = PLAIN) -> str:
     """Return the path of a Python that uv fetched before; raises InstallFailed where there is none."""
     options = ("--managed-python", "--no-python-downloads", version)
-    return run("python", "find", *options, mode=mode._replace(live=False)).strip()
+    return run("python", "find", *options, mode=mode._replace(live=False)).answer.strip()
 
 
 def fetch(version: str, mode: Mode = PLAIN) -> None:
@@ -421,17 +422,6 @@ def interpreter(folder: Path) -> str:
 # ---------------------------------------------------------------- the process
 
 
-def run(
-    *arguments: str | Path,
-    mode: Mode = PLAIN,
-    text: str = "",
-    timeout: float | None = None,
-    variables: Mapping[str, str] | None = None,
-) -> str:
-    """Run uv and return what it wrote to stdout; see `hear`."""
-    return hear(*arguments, mode=mode, text=text, timeout=timeout, variables=variables).answer
-
-
 class Said(NamedTuple):
     """What uv wrote: to stdout, and to stderr."""
 
@@ -439,7 +429,7 @@ class Said(NamedTuple):
     remarks: str
 
 
-def hear(
+def run(
     *arguments: str | Path,
     mode: Mode = PLAIN,
     text: str = "",

@@ -25,7 +25,8 @@ from tfup.managers import furnishing
 from tfup.match import match
 from tfup.matching.platforms import minor_of
 from tfup.model import Cpu, Gpu, Library, Machine, Plan, System, Wish
-from tfup.pin import lock_digest, lock_pins, pin
+from tfup.pin import lock_pins, pin
+from tfup.pinning.files import lock_digest
 from tfup.wish import from_arguments, remember
 from tools import make_backends_page
 

@@ -34,7 +34,8 @@ from tfup.model import (
     Toolkit,
     Wish,
 )
-from tfup.pin import gpu_requirements, known_files
+from tfup.pinning.files import known_files
+from tfup.pinning.rules import gpu_requirements
 from tfup.wish import parse
 from tools import import_gpu_facts, make_gpu_page
 

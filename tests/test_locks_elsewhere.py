@@ -11,7 +11,9 @@ from tfup import managers, tables
 from tfup.match import choose
 from tfup.matching.platforms import minor_of
 from tfup.model import Build, Choice, Machine, Wish
-from tfup.pin import lock_pins, sdist_names, usable_files
+from tfup.pin import lock_pins
+from tfup.pinning.files import usable_files
+from tfup.pinning.rules import sdist_names
 from tools.make_legacy_locks import unmet
 
 ELSEWHERE = ("windows_amd64", "macos_arm64", "macos_x86_64", "linux_aarch64")

@@ -10,7 +10,10 @@ from msgspec.structs import replace
 from tfup.errors import LacksWheels, Unresolvable, UsageError
 from tfup.managers.uv import Resolved
 from tfup.model import Choice, Match, Obstacle, PassedOver, Pin, Wheel, Wish
-from tfup.pin import bounds, installs, lock_digest, meets, pin, wished_beside
+from tfup.pin import pin
+from tfup.pinning.files import installs, lock_digest
+from tfup.pinning.resolving import meets, wished_beside
+from tfup.pinning.rules import bounds
 from tfup.wish import parse
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from tfup import tables
 from tfup.matching.platforms import minor_of
-from tfup.pin import applies
+from tfup.pinning.rules import applies
 from tfup.tables import DATA, BuildRow, CompanionRule, KerasRelease, Table
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from tfup import tables
 from tfup.documents import DOCUMENTS
 from tfup.match import choose
 from tfup.model import Machine, Wish
-from tfup.pin import lock_digest, lock_pins
+from tfup.pin import lock_pins
+from tfup.pinning.files import lock_digest
 from tfup.tables import (
     DATA,
     BuildRow,
@@ -74,7 +75,7 @@ def test_digest_of_every_lock_is_that_of_its_pins() -> None:
 
 def test_locks_obey_the_rules() -> None:
     """Each pin is inside our bounds for its release and Python."""
-    from tfup.pin import bounds
+    from tfup.pinning.rules import bounds
 
     for build, lock in locked_builds():
         pinned = dict(pin.split("==") for pin in lock.pins)

@@ -38,9 +38,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def read_arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Return the command and its options; a first word that is no command is a wish for install."""
+    """Return the command and its options, in any order; a first word that is no command is a wish.
+
+    argparse takes words on both sides of an option only where it is told to, and never through a subparser.
+    """
     command, rest = split_command(list(words))
-    return parser().parse_args([command, *rest]) if command else parser().parse_args(rest)
+    if command is None:
+        return parser().parse_args(rest)
+    return parser_of(command).parse_intermixed_args(rest, argparse.Namespace(command=command))
 
 
 def split_command(words: list[str]) -> tuple[str | None, list[str]]:
@@ -87,11 +92,18 @@ def parser() -> Parser:
     )
     whole.add_argument("--version", action="version", version=f"tfup {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="command", parser_class=Parser)
-    for name, (summary, parts) in PARTS.items():
-        one = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-        for part in (*parts, add_output):
-            part(one)
+    for name, (summary, _) in PARTS.items():
+        commands.add_parser(name, help=summary)
     return whole
+
+
+def parser_of(command: str) -> Parser:
+    """Return the parser of a command."""
+    summary, parts = PARTS[command]
+    one = Parser(prog=f"tfup {command}", description=f"{summary[0].upper()}{summary[1:]}.")
+    for part in (*parts, add_output):
+        part(one)
+    return one
 
 
 def add_wish(one: Parser) -> None:

@@ -16,7 +16,7 @@ from tfup import tables
 from tfup.machine.windows import PRESENT
 from tfup.matching.interpreters import foreign_word
 from tfup.model import Notice, Pin, Proof, Workaround
-from tfup.pin import unproved_notice
+from tfup.pinning.proofs import unproved_notice
 from tfup.tables import MsvcNeedRow, MsvcWheelRow
 
 if TYPE_CHECKING:

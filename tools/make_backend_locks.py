@@ -22,7 +22,7 @@ from tfup.errors import TfupError
 from tfup.machine import Live, detect
 from tfup.match import choose
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pin import lock_digest
+from tfup.pinning.files import lock_digest
 from tfup.tables import FilesRow, LockRow
 from tools import make_legacy_locks, make_locks
 

@@ -34,7 +34,8 @@ from tfup.match import choose
 from tfup.matching.interpreters import fitting_pythons
 from tfup.matching.platforms import family_of
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pin import bounds, keras_wish, pin_of, required, sdist_names, usable_files
+from tfup.pinning.files import pin_of, usable_files
+from tfup.pinning.rules import bounds, keras_wish, required, sdist_names
 from tfup.wish import parse
 from tools import index
 from tools.make_locks import addresses, forget_local_wheels, has_lock, keep, prune_files, renew_digests

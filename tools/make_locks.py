@@ -25,7 +25,8 @@ from tfup.managers import uv
 from tfup.match import choose
 from tfup.matching.platforms import minor_of
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pin import lock_digest, pin_of, resolved_pins, usable_files
+from tfup.pinning.files import lock_digest, pin_of, usable_files
+from tfup.pinning.resolving import resolved_pins
 from tfup.tables import DATA, FilesRow, LockRow
 from tfup.wish import parse
 

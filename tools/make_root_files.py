@@ -26,7 +26,7 @@ from tfup.formats import environment_yml, pipfile_lock
 from tfup.formats.default_index import default_index
 from tfup.formats.text import MADE_BY
 from tfup.model import Pin
-from tfup.pin import companion_rules
+from tfup.pinning.rules import companion_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

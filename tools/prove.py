@@ -33,7 +33,9 @@ from tfup.match import match
 from tfup.matching.interpreters import fitting_pythons
 from tfup.matching.platforms import family_of, minor_of
 from tfup.model import Build, Machine, Outcome, Plan, Wish
-from tfup.pin import checks_of, lock_digest, pin
+from tfup.pin import pin
+from tfup.pinning.files import lock_digest
+from tfup.pinning.proofs import checks_of
 from tfup.tables import ProofRow
 from tfup.wish import parse
 

@@ -27,7 +27,8 @@ from tfup.managers.transaction import transaction
 from tfup.match import match
 from tfup.matching.platforms import minor_of
 from tfup.model import Machine, Outcome, Plan, Wish
-from tfup.pin import lock_digest, pin
+from tfup.pin import pin
+from tfup.pinning.files import lock_digest
 from tools.prove import fault_in, proof_row, size_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tfup.doctor.findings import packages
 from tfup.doctor.patient import installer_of
 from tfup.doctor.trouble import Own, Repair, package_trouble
 from tfup.matching.keras_pairs import keras_rule
-from tfup.pin import companion_rules
+from tfup.pinning.rules import companion_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,125 @@
+"""What was wished for beside a build, resolved under the pins of its lock, or under our bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import replace
+from packaging.utils import canonicalize_name
+
+from tfup import backends
+from tfup.errors import LacksWheels, Need, Unresolvable
+from tfup.matching.platforms import minor_of, python_release
+from tfup.pinning.files import pin_of
+from tfup.pinning.rules import bounds, keras_wish, required, sdists_of
+from tfup.wish import is_build, is_keras, named, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from packaging.requirements import Requirement
+
+    from tfup.managers.uv import Resolved
+    from tfup.model import Choice, Pin, Wish
+
+
+Resolve: TypeAlias = "Callable[[Choice, Sequence[str], Sequence[str], Sequence[str]], Sequence[Resolved]]"
+"""Called with the choice, requirements, constraints, and the names that may be built from an sdist."""
+
+TRIES = 8
+
+OLDEST_RESOLVED = (3, 6)  # uv knows no older Python
+
+
+def wished_beside(wish: Wish, pins: Sequence[Pin], choice: Choice | None = None) -> list[str]:
+    """Return what was wished for beside the build and is not met by the pins already."""
+    pinned = {item.name: item.version for item in pins}
+    if "keras-nightly" in pinned:  # it is the package keras under another name
+        pinned["keras"] = pinned["keras-nightly"]
+    mine = is_keras if choice and backends.is_backend(choice) else is_build
+    return [text for text in wish.requirements if not mine(text) and not meets(parse(text), pinned)]
+
+
+def meets(wanted: Requirement, pinned: dict[str, str]) -> bool:
+    """Tell whether a pin satisfies a requirement as it stands."""
+    version = pinned.get(canonicalize_name(wanted.name))
+    plain = not wanted.extras and wanted.marker is None and wanted.url is None
+    return plain and version is not None and wanted.specifier.contains(version, prereleases=True)
+
+
+def resolved_pins(
+    choice: Choice, locked: Sequence[Pin], beside: Sequence[str], resolve: Resolve
+) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    """Resolve what was wished for beside the build, under its lock, or under our bounds where it has none.
+
+    Returns the pins, and the names of those that must be built from their source.
+    """
+    displaced = named(beside)
+    kept = [f"{item.name}=={item.version}" for item in locked if item.name not in displaced]
+    build = f"{choice.project}=={choice.version}"
+    requirements = (build, *keras_wish(choice, displaced), *required(choice), *beside)
+    constraints = (*kept, *bounds(choice))
+    pins, built = resolve_for_oldest(choice, requirements, constraints, resolve, build=bool(beside))
+    before = {item.name for item in locked} or None
+    in_order = sorted(pins, key=lambda item: item.name)
+    return tuple(mark_extra(item, before, displaced) for item in in_order), built
+
+
+def refuse_legacy(choice: Choice, beside: Sequence[str]) -> None:
+    """Raise Unresolvable on a Python that uv does not know: there is only what we ship a lock for."""
+    if python_release(choice.python_tag) >= OLDEST_RESOLVED:
+        return
+    minor, wished = minor_of(choice.python_tag), ", ".join(beside) or f"{choice.project}=={choice.version}"
+    known = ", ".join(backends.pairs_on(choice.python_tag)) or "nothing"
+    need = Need("packages", f"a lock that tfup ships for Python {minor}: {known}", wished)
+    sentence = f"On Python {minor} tfup installs what it has a lock for, and cannot resolve anything else."
+    raise Unresolvable(sentence, (need,), f"tfup plan {' '.join(beside) or choice.project} --python 3.6")
+
+
+def resolve_for_oldest(
+    choice: Choice,
+    requirements: Sequence[str],
+    constraints: Sequence[str],
+    resolve: Resolve,
+    *,
+    build: bool,
+) -> tuple[list[Pin], tuple[str, ...]]:
+    """Resolve, and again without each version that has no file for the oldest system of the build.
+
+    uv knows some steps of glibc and macOS only; a wheel made for a step above the build's own would
+    keep the whole from machines that the build itself runs on. With `build`, what is neither ours nor has a
+    wheel at all may be built from its source; the names of these are returned, too.
+    """
+    sdists = sdists_of(choice)
+    built: tuple[str, ...] = ()
+    refused: list[str] = []
+    for _ in range(TRIES):
+        try:
+            resolved = resolve(choice, requirements, (*constraints, *refused), (*sdists, *built))
+        except LacksWheels as error:
+            new = to_be_built(error, {choice.project, *named(constraints), *built}) if build else ()
+            if not new:
+                raise
+            built += new
+            continue
+        pins = [pin_of(choice, package.name, package.version, package.files) for package in resolved]
+        unusable = [f"{item.name}!={item.version}" for item in pins if not item.hashes]
+        if not unusable:
+            return pins, tuple(package.name for package in resolved if package.name in built)
+        refused += unusable
+    sentence = f"No set of packages for {choice.project} {choice.version} fits this system."
+    need = Need("packages", "a file for the system in each of them", ", ".join(refused))
+    raise Unresolvable(sentence, (need,), "tfup versions")
+
+
+def to_be_built(error: LacksWheels, settled: set[str]) -> tuple[str, ...]:
+    """Return the packages that lack a wheel and are not settled: the lock's own never are built."""
+    return tuple(name for name in error.names if name not in settled)
+
+
+def mark_extra(item: Pin, before: set[str] | None, displaced: set[str]) -> Pin:
+    """Mark a pin that is there for the sake of what the person asked for."""
+    extra = item.purpose == "tensorflow" and (
+        item.name in displaced or (before is not None and item.name not in before)
+    )
+    return replace(item, purpose="extra") if extra else item

@@ -272,6 +272,17 @@ def test_unknown_version_names_the_nearest() -> None:
     assert "2.10.1" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("asked", "hint"), [("==2.99", "tensorflow==2.21.0"), ("==2.22.0rc7", "tensorflow==2.22.0rc0")]
+)
+def test_candidate_is_no_advice_unasked(asked: str, hint: str) -> None:
+    """Who asks for a release that never was gets a final one named, unless a candidate was meant."""
+    with pytest.raises(UnknownVersion) as caught:
+        match(linux("3.13.0"), wish(f"tensorflow{asked}"))
+
+    assert f"tfup versions, or tfup plan '{hint}'" == caught.value.hint
+
+
 def test_withdrawn_release_is_chosen_only_by_its_exact_number() -> None:
     """A yanked build has an obstacle in a range, and none when it is named."""
     build = replace(build_of("2.21.0", "cp313"), yanked=True)

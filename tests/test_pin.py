@@ -142,6 +142,78 @@ def test_nothing_that_fits_is_a_plan_that_says_why() -> None:
     assert near.obstacles == plan.obstacles
 
 
+CPU_BUILD = replace(
+    UNLOCKED,
+    project="tensorflow-cpu",
+    wheel=Wheel("tensorflow_cpu-1.15.999-cp37-cp37m-manylinux2010_x86_64.whl", "a" * 64),
+)
+
+
+def test_package_that_asks_for_tensorflow_finds_it_in_its_twin() -> None:
+    """Its bounds hold for the release that is there, and no second TensorFlow fills the same folder."""
+    both = [
+        package("tensorflow-cpu", "1.15.999", "cp37-cp37m-manylinux2010_x86_64"),
+        package("tensorflow", "1.15.999", "cp37-cp37m-manylinux2010_x86_64"),
+        package("larq", "0.7", "py3-none-any"),
+    ]
+    resolve = Answers(both)
+    plan = plan_of(CPU_BUILD, resolve, "larq")
+
+    assert {"tensorflow==1.15.999", "tensorflow-gpu==1.15.999"} <= {*resolve.asked[0][1]}
+    assert "tensorflow-cpu==1.15.999" not in resolve.asked[0][1]
+    assert ["larq", "tensorflow-cpu"] == [one.name for one in plan.pins]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("wished", "hint"),
+    [
+        (("tf-nightly",), "tfup plan tensorflow"),
+        (
+            ("tensorflow==1.15.*", "Intel_TensorFlow==2.9.1", "pillow"),
+            "tfup plan 'tensorflow==1.15.*' pillow",
+        ),
+        (("keras-nightly", "pillow"), "tfup plan pillow"),
+    ],
+)
+def test_project_that_would_fill_the_same_folder_is_refused(wished: tuple[str, ...], hint: str) -> None:
+    """Nothing is resolved, and the same wish without it is the hint."""
+    with pytest.raises(Unresolvable) as caught:
+        plan_of(UNLOCKED, Answers(), *wished)
+
+    assert "fills the folder of" in caught.value.sentence
+    assert hint == caught.value.hint
+
+
+class Refusal(Answers):
+    """A resolver to whom nothing goes together."""
+
+    def __call__(self, *_asked: object) -> list[Resolved]:
+        """Raise what uv's words become."""
+        sentence = "The packages asked for do not go together."
+        raise Unresolvable(sentence, (), "tfup versions")
+
+
+def test_clash_with_our_bounds_is_told_with_the_reason() -> None:
+    """Each of our bounds that a wish contradicts, and the same wish inside them to type."""
+    with pytest.raises(Unresolvable) as caught:
+        plan_of(UNLOCKED, Refusal(), "numpy==1.21", "protobuf>=4", "h5py==2.9.0", "pandas")
+
+    told = {need.name: (need.needs, need.found) for need in caught.value.needs}
+    assert {"numpy", "protobuf"} == {*told}
+    assert ("<1.20: NumPy 1.20 refuses to convert a symbolic Tensor", "numpy==1.21") == told["numpy"]
+    assert (
+        "tfup plan tensorflow==1.15.999 'numpy<1.20' 'protobuf<3.20' h5py==2.9.0 pandas" == caught.value.hint
+    )
+
+
+def test_clash_that_is_none_of_ours_is_left_to_uv() -> None:
+    """Its own words are all there is to say."""
+    with pytest.raises(Unresolvable) as caught:
+        plan_of(UNLOCKED, Refusal(), "numpy==1.18.5", "pandas==99")
+
+    assert ((), "tfup versions") == (caught.value.needs, caught.value.hint)
+
+
 @pytest.mark.parametrize(
     ("wanted", "met"),
     [

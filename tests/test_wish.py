@@ -60,6 +60,29 @@ def test_what_cannot_be_understood_is_a_usage_error(words: list[str]) -> None:
     assert caught.value.hint
 
 
+def test_words_may_stand_on_both_sides_of_options() -> None:
+    """As with pip and uv: `tfup plan tensorflow==1.15.5 --python 3.7 numpy==1.18.5 --quiet pandas`."""
+    words = ("plan", "tensorflow==1.15.5", "--python", "3.7", "numpy==1.18.5", "--quiet", "pandas")
+
+    assert ("tensorflow==1.15.5", "numpy==1.18.5", "pandas") == typed(*words).requirements
+    assert "plan" == read_arguments(words).command
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("tensorflow", "tensorflow-gpu==1.15.5"), "tfup plan 'tensorflow-gpu==1.15.5'"),
+        (("tensorflow>=2", "pandas", "TensorFlow<2.10"), "tfup plan 'tensorflow<2.10,>=2'"),
+    ],
+)
+def test_two_builds_are_refused_with_the_one_that_is_meant(words: tuple[str, ...], hint: str) -> None:
+    """Old tutorials name two; the second was never heard of again."""
+    with pytest.raises(UsageError) as caught:
+        typed(*words)
+
+    assert hint == caught.value.hint
+
+
 def test_earlier_build_goes_on_when_a_package_is_added() -> None:
     """`tfup pillow` in a project of 1.15 stays with 1.15 and its Python."""
     before = Wish(requirements=("tensorflow==1.15.*", "keras==2.2.4"), python="3.7")

@@ -16,6 +16,7 @@ from tfup.pinning.files import KERAS_NAMES, download_bytes, pin_of
 from tfup.pinning.proofs import checks_of, part_proof, proof_of, unproved_notice
 from tfup.pinning.resolving import refuse_legacy, resolved_pins, wished_beside
 from tfup.pinning.rules import gpu_requirements, workarounds
+from tfup.pinning.twins import refuse_twins
 from tfup.trouble import known_trouble
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
         return refusal(found, wish)
     pins = lock_pins(choice, wish)
     beside = wished_beside(wish, pins, choice)
+    refuse_twins(beside, wish, choice)
     built: tuple[str, ...] = ()
     if beside or not pins:
         refuse_legacy(choice, beside)

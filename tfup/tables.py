@@ -106,6 +106,14 @@ class CompanionRule(Struct, frozen=True, omit_defaults=True):
     """True where nothing asks for the package by its metadata, and it must be there."""
 
 
+class TwinRow(Struct, frozen=True):
+    """A project that is no build of ours, and fills a folder that one of ours fills."""
+
+    name: str
+    folder: str
+    source: str
+
+
 class LockRow(Struct, frozen=True):
     """The pins of one build on one Python and system; kept in locks/PROJECT/VERSION.json."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tfup import backends, tables
@@ -25,8 +26,7 @@ NO_SYSTEM_PACKAGE = "none"
 
 def from_arguments(arguments: Namespace) -> Wish:
     """Return the wish of a command line; UsageError where a part of it cannot be understood."""
-    for text in arguments.wish:
-        parse(text)
+    refuse_two_builds(arguments.wish)
     return Wish(
         requirements=tuple(arguments.wish),
         gpu=arguments.gpu,
@@ -36,6 +36,19 @@ def from_arguments(arguments: Namespace) -> Wish:
         slim=arguments.slim,
         system_packages=tuple(dict.fromkeys(arguments.system_package)),
     )
+
+
+def refuse_two_builds(typed: Iterable[str]) -> None:
+    """Raise UsageError where more than one requirement names a build: they share a folder."""
+    builds = [text for text in typed if is_build(text)]
+    if len(builds) <= 1:
+        return
+    name, *others = named(builds)
+    joined = f"{name}{SpecifierSet(','.join(str(parse(text).specifier) for text in builds))}"
+    narrowest = max(builds, key=lambda text: bool(parse(text).specifier))
+    sentence = "More than one build of TensorFlow is asked for, and an environment holds one."
+    need = Need("build", "one requirement", ", ".join(builds))
+    raise UsageError(sentence, (need,), f"tfup plan '{narrowest if others else joined}'")
 
 
 @cache

@@ -90,7 +90,9 @@ def unknown_version(wanted: Requirement) -> UnknownVersion:
     """Return the error for versions that no release has, with the nearest ones."""
     name = canonicalize_name(wanted.name)
     known = backends.versions() if name == backends.KERAS else [row.version for row in tables.releases(name)]
-    near = nearest_versions([item.version for item in wanted.specifier], known)
+    asked = wanted.specifier.prereleases
+    final = [version for version in known if asked or not Version(version).is_prerelease]
+    near = nearest_versions([item.version for item in wanted.specifier], final or known)
     return UnknownVersion(
         f"No release of {wanted.name} is {wanted.specifier}.",
         (Need("version", str(wanted.specifier), ", ".join(near) + " are the nearest"),),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tfup import backends
+from tfup import backends, tables
 from tfup.errors import LacksWheels, Need, Unresolvable
 from tfup.matching.platforms import minor_of, python_release
 from tfup.pinning.files import pin_of
-from tfup.pinning.rules import bounds, keras_wish, required, sdists_of
+from tfup.pinning.rules import bounds, keras_wish, required, rules_for, sdists_of
+from tfup.pinning.twins import twins_of
 from tfup.wish import is_build, is_keras, named, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from packaging.requirements import Requirement
 
     from tfup.managers.uv import Resolved
     from tfup.model import Choice, Pin, Wish
@@ -58,11 +60,44 @@ def resolved_pins(
     kept = [f"{item.name}=={item.version}" for item in locked if item.name not in displaced]
     build = f"{choice.project}=={choice.version}"
     requirements = (build, *keras_wish(choice, displaced), *required(choice), *beside)
-    constraints = (*kept, *bounds(choice))
-    pins, built = resolve_for_oldest(choice, requirements, constraints, resolve, build=bool(beside))
+    twins = twins_of(choice)
+    constraints = (*kept, *bounds(choice), *(f"{name}=={choice.version}" for name in twins))
+    try:
+        pins, built = resolve_for_oldest(choice, requirements, constraints, resolve, build=bool(beside))
+    except Unresolvable as error:
+        tell_clashes(error, choice, beside)
+        raise
     before = {item.name for item in locked} or None
-    in_order = sorted(pins, key=lambda item: item.name)
+    # A package may ask for tensorflow where the build is tensorflow-cpu: it has it
+    in_order = sorted((item for item in pins if item.name not in twins), key=lambda item: item.name)
     return tuple(mark_extra(item, before, displaced) for item in in_order), built
+
+
+def tell_clashes(error: Unresolvable, choice: Choice, beside: Sequence[str]) -> None:
+    """Add to an error which of our bounds the wishes contradict, with the reason, and what to type instead.
+
+    uv calls every bound that it was given one of the person's.
+    """
+    met: list[str] = []
+    for text in beside:
+        clashing = [rule for rule in rules_for(choice) if clash(parse(text), Requirement(rule.bound))]
+        if clashing:
+            name = canonicalize_name(parse(text).name)
+            range_ = SpecifierSet(",".join(str(Requirement(rule.bound).specifier) for rule in clashing))
+            error.needs += (Need(name, f"{range_}: {'; '.join(rule.why for rule in clashing)}", text),)
+        met.append(f"{name}{range_}" if clashing else text)
+    if met != [*beside] and not backends.is_backend(choice):
+        error.hint = shlex.join(["tfup", "plan", f"{choice.project}=={choice.version}", *met])
+
+
+def clash(wished: Requirement, bound: Requirement) -> bool:
+    """Tell whether no version that is known, by our locks or by the wish itself, meets both."""
+    if canonicalize_name(wished.name) != bound.name:
+        return False
+    written = (item.version.removesuffix(".*") for item in wished.specifier)
+    locked = (pin.partition("==")[2] for pin in tables.files() if pin.startswith(f"{bound.name}=="))
+    both = wished.specifier & bound.specifier
+    return not any(both.contains(version, prereleases=True) for version in (*written, *locked))
 
 
 def refuse_legacy(choice: Choice, beside: Sequence[str]) -> None:

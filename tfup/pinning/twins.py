@@ -1,0 +1,47 @@
+"""Projects that fill one folder: an environment holds one of them, or each breaks the other."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from tfup import backends, tables
+from tfup.errors import Need, Unresolvable
+from tfup.tables import TwinRow
+from tfup.wish import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tfup.model import Choice, Wish
+
+OURS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
+"""The names that other packages ask for when they want TensorFlow; on some systems empty wheels."""
+
+
+def rows() -> dict[str, TwinRow]:
+    """Return the projects of others, by canonical name."""
+    return {row.name: row for row in tables.load("twins.json", TwinRow)}
+
+
+def twins_of(choice: Choice) -> tuple[str, ...]:
+    """Return the other names under which a package beside a build may ask for the same modules."""
+    if backends.is_backend(choice):
+        return ()
+    theirs = (name for name, row in rows().items() if row.folder == "tensorflow")
+    return tuple(name for name in (*OURS, *theirs) if name != choice.project)
+
+
+def refuse_twins(beside: Iterable[str], wish: Wish, choice: Choice) -> None:
+    """Raise Unresolvable where a project of others is among what is to stand beside the build."""
+    filled = {"keras"} if backends.is_backend(choice) else {"keras", "tensorflow"}
+    known = rows()
+    for text in beside:
+        row = known.get(canonicalize_name(parse(text).name))
+        if row and row.folder in filled:
+            remaining = [one for one in wish.requirements if one != text] or [row.folder]
+            sentence = f"{row.name} fills the folder of {row.folder}; side by side, each breaks the other."
+            need = Need("project", f"one that fills the folder {row.folder}", f"{row.folder}, {text}")
+            raise Unresolvable(sentence, (need,), shlex.join(["tfup", "plan", *remaining]))

@@ -14,7 +14,7 @@ from tests.pythons import interpreters
 from tests.running import environment, tfup
 from tests.test_install import outcomes_of
 from tests.test_match import linux
-from tfup import backends, check, claims
+from tfup import backends, check, claims, managers
 from tfup.arguments import read_arguments
 from tfup.errors import Unresolvable
 from tfup.formats import pipfile
@@ -320,13 +320,16 @@ def test_files_of_the_project_name_the_back_end() -> None:
     assert 'theano = "==1.0.5"  # tfup: the back end of Keras' in text
 
 
-def test_python_that_uv_does_not_know_gets_what_is_locked_and_no_more() -> None:
-    """The refusal names the pairs that there are."""
-    with pytest.raises(Unresolvable) as caught:
-        planned(OLD, "keras==1.1.0", "theano==0.8.2", "pillow", "--python", "2.7")
+def test_python_that_uv_does_not_know_has_to_be_here_to_resolve() -> None:
+    """Its own pip finds what stands beside the build; a machine that is not this one cannot be asked."""
+    found = match(linux("2.7.18"), typed("keras==1.1.0", "theano==0.8.2", "pillow", "--python", "2.7"))
+    assert found.choice is not None
+    elsewhere = replace(found.choice, python_path="/no/such/python2.7")
 
-    assert "Python 2.7" in caught.value.sentence
-    assert "keras==1.1.0 theano==0.8.2" in caught.value.needs[0].needs
+    with pytest.raises(Unresolvable) as caught:
+        managers.resolve(elsewhere, ["pillow"], [], [])
+
+    assert "CPython 2.7 on this machine" == caught.value.needs[0].needs
 
 
 # ---------------------------------------------------------------- in force

@@ -485,6 +485,29 @@ def test_healthy_environment_gives_no_finding(harmless: str, era: Era, tmp_path:
     assert {"well"} == {examined.state for examined in diagnosis.examined}
 
 
+@pytest.mark.parametrize(
+    ("asks", "found"),
+    [
+        ("tensorflow<2.16,>=2.15", []),
+        ("tensorflow-gpu>=2", []),
+        ("tensorflow<2.15,>=2.14", ["companion-package-wrong-minor"]),
+        ("tensorflow-intel>=2", ["tensorflow-intel-missing"]),
+    ],
+)
+def test_who_asks_for_tensorflow_is_served_by_its_twin(asks: str, found: list[str], tmp_path: Path) -> None:
+    """tensorflow-cpu of the right release is what was meant; who asks for a very wheel means that one."""
+    era = Era(
+        "3.11",
+        (
+            Package("tensorflow-cpu", "2.15.1", (), linux("3.11")),
+            Package("keras", "2.15.0"),
+            Package("tf-keras", "2.15.1", (asks,)),
+        ),
+    )
+
+    assert found == make_case(tmp_path, era).ids()
+
+
 def locks() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield the minor release of Python and the pins of every lock for Linux that we ship."""
     for path in sorted((tables.DATA / "locks").rglob("*.json")):

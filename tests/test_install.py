@@ -20,6 +20,11 @@ ERAS = {
     "1.x on 3.7": (["tensorflow==1.15.*"], "1.15.5", "3.7"),
     "2.10 on 3.10": (["tensorflow==2.10.1", "--python", "3.10"], "2.10.1", "3.10"),
     "Python 2.7": (["tensorflow==1.4.1", "--python", "2.7"], "1.4.1", "2.7"),
+    "Keras of 2017 on Python 2.7": (
+        ["tensorflow==1.4.0", "keras==2.0.8", "pandas", "--python", "2.7"],
+        "1.4.0",
+        "2.7",
+    ),
     "Keras of 2018": (["keras==2.2.4", "pillow"], "1.15.5", "3.7"),
 }
 

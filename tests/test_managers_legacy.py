@@ -11,15 +11,18 @@ import pytest
 from tests import loopback_index
 from tests.loopback_index import pin
 from tests.pythons import interpreters
-from tfup.errors import IndexUnreachable, InstallFailed, PinGone, TfupError, WrongFile
+from tfup.errors import IndexUnreachable, InstallFailed, PinGone, TfupError, Unresolvable, WrongFile
 from tfup.folders import cache_folder
 from tfup.managers import legacy
 from tfup.managers.failures import explain
+from tfup.managers.legacy_resolver import resolve
 from tfup.managers.uv import PLAIN, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from tfup.managers.uv import Resolved
 
 pytestmark = [pytest.mark.network, pytest.mark.real]  # virtualenv comes from the person's own index
 
@@ -34,10 +37,7 @@ def address() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the interpreter of an environment with Python 2.7, made before a test changes HOME."""
-    base = next((path for version, path in interpreters().items() if version.startswith("2.7.")), None)
-    if base is None:
-        pytest.skip("no Python 2.7 is here")
-    return legacy.make_venv(str(base), tmp_path_factory.mktemp("old") / ".venv")
+    return legacy.make_venv(old_python(), tmp_path_factory.mktemp("old") / ".venv")
 
 
 @pytest.fixture
@@ -47,6 +47,25 @@ def person(tmp_path: Path, old: str, address: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_TIMEOUT", "1")
     return monkeypatch
+
+
+@pytest.fixture
+def base(person: pytest.MonkeyPatch, tools: Path) -> str:
+    """Return the Python 2.7 of this machine; virtualenv, which that index lacks, is there."""
+    person.setattr(legacy, "virtualenv", lambda _mode: tools)
+    return old_python()
+
+
+def old_python() -> str:
+    """Return the Python 2.7 of this machine."""
+    base = next((path for version, path in interpreters().items() if version.startswith("2.7.")), None)
+    return str(base) if base else pytest.skip("no Python 2.7 is here")
+
+
+@pytest.fixture(scope="module")
+def tools() -> Path:
+    """Return the interpreter that has virtualenv, made before a test changes HOME."""
+    return legacy.virtualenv(PLAIN)
 
 
 def sync(old: str, folder: Path, pins: str, mode: Mode = PLAIN) -> tuple[str, ...]:
@@ -191,3 +210,64 @@ def test_a_full_disk_is_a_full_disk() -> None:
     )
 
     assert "The disk is full." == error.sentence
+
+
+# ---------------------------------------------------------------- resolving
+
+
+def versions(found: Iterable[Resolved]) -> dict[str, str]:
+    """Return the versions of the packages of the index."""
+    return {one.name: one.version for one in found if one.name in {"sunny", "rainy"}}
+
+
+@pytest.mark.parametrize("wishes", [("sunny", "rainy"), ("rainy", "sunny"), ("rainy",)])
+def test_what_goes_together_is_found_in_any_order(base: str, wishes: tuple[str, ...]) -> None:
+    """The pip of those days takes the first that it meets: what it says afterwards bounds the next try."""
+    found = resolve(base, wishes, ())
+
+    assert {"sunny": "1.0", "rainy": "1.0"} == versions(found)
+
+
+def test_files_are_named_by_their_hashes_but_for_what_is_pinned_already(base: str) -> None:
+    """Who pinned it knows all its files; of the others, the one that was fetched is kept for the install."""
+    found = {one.name: one for one in resolve(base, ("rainy",), ("sunny==1.0",))}
+
+    assert () == found["sunny"].files
+    (file,) = found["rainy"].files
+    assert f"sha256:{file.sha256}" in pin("rainy", "1.0")
+    assert {"rainy-1.0-py2.py3-none-any.whl"} <= {kept.name for kept in legacy.kept_files().iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "constraints", "named"),
+    [
+        (("sunny==3.0",), (), "sunny==3.0"),
+        (("sunny==2.0",), ("sunny<2",), "sunny<2,==2.0"),
+        (("rainy", "sunny==2.0"), (), "sunny==1.0,==2.0"),
+        (("no-such-thing",), (), "no-such-thing"),
+    ],
+)
+def test_what_does_not_go_together_is_named(
+    base: str, wishes: tuple[str, ...], constraints: tuple[str, ...], named: str
+) -> None:
+    """A wish is never dropped, neither for a bound of ours nor for what another package asks for."""
+    with pytest.raises(Unresolvable) as caught:
+        resolve(base, wishes, constraints)
+
+    assert f"On this Python nothing meets {named}." == caught.value.sentence
+
+
+def test_what_was_resolved_once_needs_no_index(person: pytest.MonkeyPatch, base: str) -> None:
+    """Not even to resolve it again."""
+    before = resolve(base, ("rainy",), ())
+    person.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+
+    assert before == resolve(base, ("rainy",), (), Mode(offline=True))
+
+
+def test_index_that_is_not_there_is_no_contradiction(person: pytest.MonkeyPatch, base: str) -> None:
+    """It is told apart from a wish that nothing meets."""
+    person.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+
+    with pytest.raises(IndexUnreachable):
+        resolve(base, ("rainy",), ())

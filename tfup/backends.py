@@ -428,12 +428,6 @@ def pair_locks(backend: str) -> Sequence[PairLock]:
     return tables.load(name, PairLock) if (tables.DATA / name).is_file() else ()
 
 
-def pairs_on(python_tag: str) -> list[str]:
-    """Return the pairs that we ship a lock for on a Python, as they can be typed."""
-    found = (pair for backend in NAMES for pair in pair_locks(backend) if pair.lock.python_tag == python_tag)
-    return [f"{KERAS}=={pair.keras} {pair.requirement}" for pair in found]
-
-
 def proofs() -> list[ProofRow]:
     """Return the runs of pairs."""
     return tables.load("proofs_backends.json", ProofRow)

@@ -14,7 +14,7 @@ from tfup.conda_channels import untried_cuda
 from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Proof, Wish
 from tfup.pinning.files import KERAS_NAMES, download_bytes, pin_of
 from tfup.pinning.proofs import checks_of, part_proof, proof_of, unproved_notice
-from tfup.pinning.resolving import refuse_legacy, resolved_pins, wished_beside
+from tfup.pinning.resolving import resolved_pins, wished_beside
 from tfup.pinning.rules import gpu_requirements, workarounds
 from tfup.pinning.twins import refuse_twins
 from tfup.trouble import known_trouble
@@ -39,7 +39,6 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
     refuse_twins(beside, wish, choice)
     built: tuple[str, ...] = ()
     if beside or not pins:
-        refuse_legacy(choice, beside)
         pins, built = resolved_pins(choice, pins, beside, resolve)
     proof = proof_of(choice, pins, checks_of(choice, checks))
     return Plan(

@@ -9,27 +9,22 @@ project such as tensorflow-gpu, it is the lock of tensorflow on Linux, once the 
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import shutil
-import subprocess
 import sys
 from email import message_from_bytes
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 from zipfile import ZipFile
 
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tfup import tables
 from tfup.errors import Need, TfupError, Unresolvable
 from tfup.machine import Live, detect
-from tfup.managers import legacy, uv
+from tfup.managers import legacy_resolver
 from tfup.match import choose
 from tfup.matching.interpreters import fitting_pythons
 from tfup.matching.platforms import family_of
@@ -41,19 +36,11 @@ from tools import index
 from tools.make_locks import addresses, forget_local_wheels, has_lock, keep, prune_files, renew_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from tfup.tables import LockRow
 
 PYTHON_TAG = "cp27"
-COMPILED = (
-    "grpcio",
-    "h5py",
-    "numpy",
-    "protobuf",
-    "pyyaml",
-    "scipy",
-)  # never built: that takes a compiler, and hours
 TWIN = "tensorflow"  # what pip resolves here; others need the same
 LINUX = "linux_x86_64"
 MARKERS = {
@@ -63,8 +50,6 @@ MARKERS = {
     "platform_system": "Linux",
     "extra": "",
 }
-TRIES = 4
-NOT_LOCKED = {"pip"}  # virtualenv brings it, and it installs the rest
 
 
 def main() -> int:
@@ -124,9 +109,9 @@ def wanted(requirements: list[str], machine: Machine) -> list[Build]:
 
 def lock(choice: Choice) -> tuple[tuple[Pin, ...], dict[str, tuple[Wheel, ...]]]:
     """Return the pins of a build and the files of each."""
-    with TemporaryDirectory(prefix="tfup-lock-") as folder:
-        installed = install_soundly(choice, Path(folder))
-    return with_files(choice, installed)
+    wish = (f"{choice.project}=={choice.version}", *keras_wish(choice, set()), *required(choice))
+    found = legacy_resolver.resolve(str(choice.python_path), wish, bounds(choice))
+    return with_files(choice, {one.name: one.version for one in found})
 
 
 def with_files(
@@ -152,49 +137,6 @@ def with_files(
 def any_wheel(files: tuple[Wheel, ...], pin: Pin) -> bool:
     """Tell whether a pin may be installed from a wheel."""
     return any(f"sha256:{file.sha256}" in pin.hashes and file.file.endswith(".whl") for file in files)
-
-
-def install_soundly(choice: Choice, folder: Path) -> dict[str, str]:
-    """Let pip resolve a build under our bounds until nothing contradicts, and return the versions.
-
-    The resolver of those days lets a constraint replace what a package asks for (the newer one that it has on
-    trial does not end): what `pip check` misses is a further bound of the next try.
-    """
-    python = Path(legacy.make_venv(str(choice.python_path), folder / "venv"))
-    only = ("--prefer-binary", "--only-binary", ",".join(COMPILED))
-    wish = (f"{choice.project}=={choice.version}", *keras_wish(choice, set()), *required(choice))
-    constraints, known = folder / "constraints.txt", list(bounds(choice))
-    for _ in range(TRIES):
-        constraints.write_text("\n".join(one_for_each(known)), encoding="utf-8")
-        options = ("--quiet", "--no-build-isolation", *only, "-c", constraints)
-        legacy.run(python, "-m", "pip", "install", *options, *wish, mode=uv.PLAIN)
-        missed = re.findall(r" has requirement (.+), but you have ", ask_pip(python, "check"))
-        if not missed:
-            found = json.loads(ask_pip(python, "list", "--format", "json"))
-            versions = {canonicalize_name(one["name"]): one["version"] for one in found}
-            return {name: version for name, version in versions.items() if name not in NOT_LOCKED}
-        known += missed
-    sentence = f"{choice.project} {choice.version} cannot have pins that go together."
-    raise Unresolvable(sentence, (Need("pins", "what the packages ask for", ", ".join(missed)),))
-
-
-def one_for_each(lines: Iterable[str]) -> list[str]:
-    """Return one requirement for each package: of several constraints pip heeds the first alone.
-
-    >>> one_for_each(["numpy<1.20", "six", "numpy>=1.13.3"])
-    ['numpy<1.20,>=1.13.3', 'six']
-    """
-    joined: dict[str, SpecifierSet] = {}
-    for one in map(Requirement, lines):
-        joined[one.name] = joined.get(one.name, SpecifierSet()) & one.specifier
-    return [f"{name}{specifier}" for name, specifier in joined.items()]
-
-
-def ask_pip(python: Path, *command: str) -> str:
-    """Return what pip says of an environment; `pip check` tells by its words what it found."""
-    asked = (str(python), "-m", "pip", "--disable-pip-version-check", *command)
-    done = subprocess.run(asked, check=False, capture_output=True, encoding="utf-8")
-    return done.stdout
 
 
 # ---------------------------------------------------------------- like another lock

@@ -25,6 +25,7 @@ from tfup import tables
 from tfup.machine.command import clean_environment, run_command
 from tfup.managers import uv
 from tfup.model import Environment
+from tfup.pinning import twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -157,7 +158,10 @@ class Patient:
     @cached_property
     def tensorflows(self) -> tuple[Distribution, ...]:
         """The packages that hold a TensorFlow, the newest first."""
-        names = tables.projects() | {"tf-nightly", "tensorflow-rocm"}
+        names = {
+            *tables.projects(),
+            *(name for name, row in twins.rows().items() if row.folder == "tensorflow"),
+        }
         found = [self.packages[name] for name in sorted(names) if name in self.packages]
         return tuple(sorted(found, key=lambda one: version_of(one.version), reverse=True))
 
@@ -172,6 +176,10 @@ class Patient:
         return next(
             (self.packages[name] for name in ("keras", "keras-nightly") if name in self.packages), None
         )
+
+    def twin(self, project: str) -> Distribution | None:
+        """The package that fills the folder which a project that is not here would fill."""
+        return {"tensorflow": self.tensorflow, "keras": self.keras}.get(twins.folder_of(project) or "")
 
 
 # ---------------------------------------------------------------- which environment

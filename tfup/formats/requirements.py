@@ -1,4 +1,4 @@
-"""requirements.txt: every pin with all its hashes, for `pip install --require-hashes` and `uv pip sync`."""
+"""requirements.txt: every pin with its hashes, for `pip install --require-hashes --no-deps` and uv."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def text(plan: Plan) -> str:
     """Return the file; nothing in it depends on when it was made."""
     pins = "".join(line for pin in in_order(plan) for line in lines(pin))
-    return f"{headline(plan)}\n# To install: pip install --require-hashes -r FILE\n{pins}"
+    return f"{headline(plan)}\n# To install: pip install --require-hashes --no-deps -r FILE\n{pins}"
 
 
 def lines(pin: Pin) -> Iterator[str]:

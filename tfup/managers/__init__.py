@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile
-from tfup.managers import conda, pipenv, uv, venv
+from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile, Unresolvable
+from tfup.managers import conda, legacy, legacy_resolver, pipenv, uv, venv
 from tfup.managers.settings import configured_sources
 from tfup.managers.transaction import transaction, undo
 from tfup.model import Environment, Plan
@@ -77,9 +78,29 @@ def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
     offline: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> tuple[uv.Resolved, ...]:
-    """Return what requirements come to beside a build, on its Python and its oldest system."""
+    """Return what requirements come to beside a build, on its Python and its oldest system.
+
+    A Python that uv does not know resolves for itself, and has to be here.
+    """
+    mode = uv.Mode(offline, say=say)
+    if legacy.is_legacy(choice.python):
+        python = here(choice)
+        if say:
+            say(f"its own pip finds what goes with Python {choice.python}: that takes a minute")
+        patient = mode._replace(patience=uv.SHORT_PATIENCE)
+        return legacy_resolver.resolve(python, requirements, constraints, patient)
     target = uv.Target(choice.python, choice.platform, choice.glibc, choice.macos)
-    return uv.resolve(requirements, target, uv.Mode(offline, say=say), constraints=constraints, sdists=sdists)
+    return uv.resolve(requirements, target, mode, constraints=constraints, sdists=sdists)
+
+
+def here(choice: Choice) -> str:
+    """Return the interpreter of a choice, or raise Unresolvable where it is not on this machine."""
+    if choice.python_path and os.access(choice.python_path, os.X_OK):
+        return choice.python_path
+    minor = ".".join(choice.python.split(".")[:2])
+    sentence = f"For Python {minor}, packages beside {choice.project} are resolved by that Python itself."
+    need = Need("python", f"CPython {minor} on this machine", choice.python_path)
+    raise Unresolvable(sentence, (need,), f"tfup plan {choice.project}=={choice.version}")
 
 
 def find(folder: Path) -> Environment:

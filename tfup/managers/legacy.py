@@ -65,7 +65,7 @@ def sync(
     environment, which virtualenv brought: nothing is fetched unpinned. The files are kept in our cache, for
     --offline and for the next time. Returns the pins that the index has yanked.
     """
-    kept = cache_folder(os.environ) / "wheels"
+    kept = kept_files()
     only = ("--only-binary", ",".join(wheels)) if wheels else ()
     options = (*OPTIONS, *only, "--requirement", requirements)
     pip = partial(run, Path(python), "-m", "pip", mode=mode)
@@ -81,6 +81,13 @@ def sync(
     return tuple(f"{name}=={version}" for name, version in YANKED.findall(said))
 
 
+def kept_files() -> Path:
+    """Return the folder of our cache that keeps the files for old Pythons."""
+    kept = cache_folder(os.environ) / "wheels"
+    kept.mkdir(parents=True, exist_ok=True)
+    return kept
+
+
 def virtualenv(mode: uv.Mode) -> Path:
     """Return the interpreter that has virtualenv, in our cache; made when first needed."""
     digest = sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
@@ -93,10 +100,10 @@ def virtualenv(mode: uv.Mode) -> Path:
     return python
 
 
-def run(python: Path, *arguments: str | Path, mode: uv.Mode) -> str:
+def run(python: Path, *arguments: str | Path, mode: uv.Mode, cache: Path | None = None) -> str:
     """Run a module of an interpreter and return what it said; raises the TfupError that explains a failure.
 
-    pip says only to its log which index did not answer, and why.
+    pip says only to its log which index did not answer, and why. `cache` is a folder that it may use as its.
     """
     command = [str(python), *map(str, arguments)]
     patient = mode._replace(patience=uv.SHORT_PATIENCE) if mode.live else mode
@@ -109,7 +116,7 @@ def run(python: Path, *arguments: str | Path, mode: uv.Mode) -> str:
             close_fds=False,  # the lock on the project is inherited: see transaction.locked
             encoding="utf-8",
             errors="replace",
-            env=environment() | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
+            env=environment(cache) | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
             stdin=subprocess.DEVNULL,
         )
         said = done.stdout + done.stderr + "".join(f"{reason}\n" for reason in reasons(log))
@@ -125,11 +132,12 @@ def reasons(log: Path) -> list[str]:
     return re.findall(r"\b(Could not fetch URL .+ - skipping|Ignoring indexes: .*)$", text, re.MULTILINE)
 
 
-def environment() -> dict[str, str]:
+def environment(cache: Path | None = None) -> dict[str, str]:
     """Return the environment of a pip of 2020."""
     known = pip_environment(os.environ)
     said = {
-        "PIP_NO_CACHE_DIR": "1",  # `sync` keeps the files themselves
+        # `sync` keeps the files themselves
+        **({"PIP_CACHE_DIR": str(cache)} if cache else {"PIP_NO_CACHE_DIR": "1"}),
         "PYTHONNOUSERSITE": "1",
         "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended, as if that were news
     }
@@ -171,7 +179,7 @@ def unforeseen(text: str) -> InstallFailed:
 UNANSWERED = re.compile(r"Could not fetch URL \S+: (?!404 )|Ignoring indexes:")
 KINDS: Kinds = (
     (r"HASHES FROM THE REQUIREMENTS FILE[^\n]*(\n\s+(?P<pin>\S+==\S+) from )?", other_file),
-    (r"No matching distribution found for (?P<pin>\S+==\S+)", no_candidate),
+    (r"No matching distribution found for (?P<pin>\S+)", no_candidate),
     (
         (
             r"Could not install requirement (?P<pin>\S+==\S+) from [^\n]*"

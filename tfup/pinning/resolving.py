@@ -12,8 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tfup import backends, tables
 from tfup.errors import LacksWheels, Need, Unresolvable
-from tfup.matching.platforms import minor_of, python_release
-from tfup.pinning.files import pin_of
+from tfup.pinning.files import pin_of, usable_files
 from tfup.pinning.rules import bounds, keras_wish, required, rules_for, sdists_of
 from tfup.pinning.twins import twins_of
 from tfup.wish import is_build, is_keras, named, parse
@@ -29,8 +28,6 @@ Resolve: TypeAlias = "Callable[[Choice, Sequence[str], Sequence[str], Sequence[s
 """Called with the choice, requirements, constraints, and the names that may be built from an sdist."""
 
 TRIES = 8
-
-OLDEST_RESOLVED = (3, 6)  # uv knows no older Python
 
 
 def wished_beside(wish: Wish, pins: Sequence[Pin], choice: Choice | None = None) -> list[str]:
@@ -100,17 +97,6 @@ def clash(wished: Requirement, bound: Requirement) -> bool:
     return not any(both.contains(version, prereleases=True) for version in (*written, *locked))
 
 
-def refuse_legacy(choice: Choice, beside: Sequence[str]) -> None:
-    """Raise Unresolvable on a Python that uv does not know: there is only what we ship a lock for."""
-    if python_release(choice.python_tag) >= OLDEST_RESOLVED:
-        return
-    minor, wished = minor_of(choice.python_tag), ", ".join(beside) or f"{choice.project}=={choice.version}"
-    known = ", ".join(backends.pairs_on(choice.python_tag)) or "nothing"
-    need = Need("packages", f"a lock that tfup ships for Python {minor}: {known}", wished)
-    sentence = f"On Python {minor} tfup installs what it has a lock for, and cannot resolve anything else."
-    raise Unresolvable(sentence, (need,), f"tfup plan {' '.join(beside) or choice.project} --python 3.6")
-
-
 def resolve_for_oldest(
     choice: Choice,
     requirements: Sequence[str],
@@ -137,14 +123,22 @@ def resolve_for_oldest(
                 raise
             built += new
             continue
-        pins = [pin_of(choice, package.name, package.version, package.files) for package in resolved]
+        pins = [pin_of(choice, one.name, one.version, one.files or None) for one in resolved]
         unusable = [f"{item.name}!={item.version}" for item in pins if not item.hashes]
         if not unusable:
-            return pins, tuple(package.name for package in resolved if package.name in built)
+            return pins, tuple(
+                one.name for one in resolved if one.name not in sdists and is_source(choice, one)
+            )
         refused += unusable
     sentence = f"No set of packages for {choice.project} {choice.version} fits this system."
     need = Need("packages", "a file for the system in each of them", ", ".join(refused))
     raise Unresolvable(sentence, (need,), "tfup versions")
+
+
+def is_source(choice: Choice, package: Resolved) -> bool:
+    """Tell whether a package comes as its source, for want of a wheel that fits."""
+    files = usable_files(choice, package.name, package.version, package.files or None)
+    return not any(file.file.endswith(".whl") for file in files)
 
 
 def to_be_built(error: LacksWheels, settled: set[str]) -> tuple[str, ...]:

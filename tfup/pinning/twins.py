@@ -26,6 +26,17 @@ def rows() -> dict[str, TwinRow]:
     return {row.name: row for row in tables.load("twins.json", TwinRow)}
 
 
+def folder_of(project: str) -> str | None:
+    """Return which of the folders tensorflow and keras a project fills; None for one that fills neither.
+
+    Nothing is said of projects such as tensorflow-intel: what asks for them means the wheel itself.
+    """
+    row = rows().get(project)
+    if project in OURS or project == "keras":
+        return "keras" if project == "keras" else "tensorflow"
+    return row.folder if row else None
+
+
 def twins_of(choice: Choice) -> tuple[str, ...]:
     """Return the other names under which a package beside a build may ask for the same modules."""
     if backends.is_backend(choice):

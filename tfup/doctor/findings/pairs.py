@@ -123,12 +123,13 @@ def requirements(patient: Patient) -> Iterator[Fault]:
 def unmet(patient: Patient, one: Distribution, need: Requirement) -> Fault | None:
     """Return what is wrong with one requirement of one package.
 
-    Where a companion refuses this TensorFlow, the companion is to blame. What conda leaves out, it has.
+    Where a companion refuses this TensorFlow, the companion is to blame. What conda leaves out, it has, and
+    who asks for tensorflow is served by tensorflow-cpu.
     """
     if need.marker and not (patient.inside and need.marker.evaluate(patient.inside.markers)):
         return None
     name = canonicalize_name(need.name)
-    found = patient.packages.get(name)
+    found = patient.packages.get(name) or patient.twin(name)
     whose = f"{one.record / 'METADATA'}"
     if found is None:
         return None if installer_of(one) == "conda" else Fault(name, None, plain(need), whose)

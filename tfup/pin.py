@@ -94,5 +94,5 @@ def keras_pair(pins: Sequence[Pin]) -> KerasPair | None:
 
 def built_notices(names: Iterable[str]) -> tuple[Notice, ...]:
     """Say which packages have no wheel: building runs their code, and may need what is not there."""
-    text = "{} has no wheel that fits: it is built from its source on this machine; that needs a compiler."
+    text = "{} has no wheel that fits: it is built from its source, by a compiler if it is not pure Python."
     return tuple(Notice("built-from-source", text.format(name)) for name in names)

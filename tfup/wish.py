@@ -60,7 +60,17 @@ def parse(text: str) -> Requirement:
         fault = str(error).split("\n", 1)[0]
         sentence = f"{text!r} is not a requirement."
         need = Need("requirement", "a name, with versions where they matter", fault)
-        raise UsageError(sentence, (need,), "tfup plan 'tensorflow==2.15.*'") from None
+        raise UsageError(sentence, (need,), f"tfup plan '{meant(text) or 'tensorflow==2.15.*'}'") from None
+
+
+def meant(text: str) -> str | None:
+    """Return the requirement that a text in conda's spelling means, None where it is no such text.
+
+    >>> meant("tensorflow=1.4"), meant("tensorflow==")
+    ('tensorflow==1.4', None)
+    """
+    found = re.fullmatch(r"\s*([A-Za-z0-9][\w.-]*)\s*=\s*(\d[\w.*]*)\s*", text)
+    return f"{found[1]}=={found[2]}" if found else None
 
 
 def python_minor(text: str | None) -> str | None:

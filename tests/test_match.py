@@ -698,6 +698,23 @@ def test_order_of_anything_does_not_matter(machine: Machine, wanted: Wish, seed:
     assert match(machine, wanted) == match(replace(machine, pythons=pythons), wanted, mixed)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("3.8", [("wish", "leave out --python")]),
+        ("3.7.2", [("python", "ask for --python 3.7")]),
+        ("3.7.16", []),
+    ],
+)
+def test_python_that_is_here_is_not_to_be_installed(asked: str, told: list[tuple[str, str]]) -> None:
+    """1.15 on a machine with 3.7.16: who typed another Python is told that, and nothing else."""
+    build = build_of("1.15.5", "cp37")
+
+    found = obstacles(build, linux("3.7.16", "3.8.18"), wish("tensorflow==1.15.5", python=asked))
+
+    assert told == [(one.name, one.remedy) for one in found]
+
+
 def test_unfit_pythons_are_described_in_one_order() -> None:
     """Also those of one version, each with another fault: the newest first, the fit before the unfit."""
     here = (

@@ -119,12 +119,13 @@ def foreign_word(python: Interpreter, machine: Machine) -> str | None:
     return f"made for {python.arch}{dies if machine.system.os == 'macos' else ''}"
 
 
-def python_remedy(build: Build, system: System, version: str) -> str:
+def python_remedy(build: Build, machine: Machine, version: str) -> str:
     """Return how this Python could be had."""
-    minor, row = minor_of(build.python_tag), python_row(build)
-    if row and not starts_on(system, row):
+    minor, row, system = minor_of(build.python_tag), python_row(build), machine.system
+    here = fitting_pythons(build, machine)
+    if row and not here and not starts_on(system, row):
         return f"use {FLOORS[system.os or '']} {row.oldest} or newer, where tfup can fetch CPython {minor}"
-    if row and version != minor:
+    if (row or here) and version != minor:
         return f"ask for --python {minor}"
     how = "" if system.os == "windows" else f" (for instance: pyenv install {version})"
     return f"install CPython {version}{how} and run the same command again"

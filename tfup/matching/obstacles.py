@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
 from packaging.version import Version
 
 from tfup import backends
@@ -97,14 +98,19 @@ def cpu_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None
 
 
 def python_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | None:
-    """No interpreter for this wheel is here, and none can be obtained."""
+    """No interpreter for this wheel is here, and none can be obtained.
+
+    Where another minor was wished for, that is the obstacle, and not that its interpreters do not serve.
+    """
+    if wished_python_obstacle(build, machine, wish):
+        wish = replace(wish, python=None)
     if usable_pythons(build, machine, wish) or obtainable(build, machine.system, wish):
         return None
     version = wished_version(build, wish)
     if wish.manager == "conda":
         return Obstacle("python", f"CPython {version} from conda", None, "choose another manager or Python")
     here = ", ".join(describe_pythons(machine))
-    remedy = python_remedy(build, machine.system, version)
+    remedy = python_remedy(build, machine, version)
     return Obstacle("python", f"CPython {version} with ABI {build.abi}, 64 bit", here or None, remedy)
 
 

@@ -36,11 +36,41 @@ def test_nothing_typed_is_an_install_without_a_wish() -> None:
         (["--version"], None),
         (["--quiet"], "install"),
         (["keras", "plan"], "install"),
+        (["help"], None),
+        (["version"], None),
+        (["help", "plan"], "plan"),
     ],
 )
 def test_command_is_found_behind_options(words: list[str], command: str | None) -> None:
     """The value of an option is no command."""
     assert command == split_command(words)[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("update", "tfup install"),
+        ("uninstall", "tfup clean --dry-run"),
+        ("instal", "tfup install"),
+        ("detct", "tfup detect"),
+    ],
+)
+def test_command_of_another_installer_is_no_wish_for_a_package(word: str, hint: str) -> None:
+    """Some are names on the index: nobody gets a stranger's code for them, unless it is typed as a package."""
+    with pytest.raises(UsageError) as caught:
+        typed("--json", word)
+
+    assert hint == caught.value.hint
+    assert (word,) == typed("install", word).requirements
+    assert (f"{word}==1.0",) == typed(f"{word}==1.0").requirements
+
+
+@pytest.mark.parametrize(
+    "word", ["pillow", "pandas", "keras", "checklist", "pinecone", "matplotlib", "docker"]
+)
+def test_package_is_not_taken_for_a_command(word: str) -> None:
+    """Only what is very near to one is."""
+    assert ("install", word) == (read_arguments([word]).command, typed(word).requirements[0])
 
 
 @pytest.mark.parametrize("name", ["doctor", "explain"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 COMMANDS = ("install", "detect", "plan", "pin", "check", "doctor", "explain", "undo", "versions", "clean")
+
+WORDS_OF_OTHERS = {
+    **dict.fromkeys(("add", "create", "init", "setup", "sync", "update", "upgrade"), "install"),
+    **dict.fromkeys(("fix", "repair"), "doctor --fix"),
+    **dict.fromkeys(("freeze", "lock"), "pin"),
+    **dict.fromkeys(("hello", "run", "test", "verify"), "check"),
+    **dict.fromkeys(("info", "show", "status"), "detect"),
+    **dict.fromkeys(("list", "search"), "versions"),
+    **dict.fromkeys(("remove", "uninstall"), "clean --dry-run"),
+}
+"""What other installers call what we have. Some are packages on the index, too, of people nobody meant."""
+NEAR = 0.85
 
 LONGEST_NUMBER = 9  # digits
 
@@ -62,6 +75,12 @@ def split_command(words: list[str]) -> tuple[str | None, list[str]]:
     word = words[place]
     if word in COMMANDS:
         return word, words[:place] + words[place + 1 :]
+    if word in {"help", "version"}:
+        return split_command([*words[:place], f"--{word}", *words[place + 1 :]])
+    near = WORDS_OF_OTHERS.get(word) or next(iter(get_close_matches(word, COMMANDS, 1, NEAR)), None)
+    if near:
+        sentence = f"{word!r} is no command of tfup; a package of that name would be `tfup install {word}`."
+        raise UsageError(sentence, hint=f"tfup {near}")
     return "install", words
 
 

@@ -56,7 +56,7 @@ def test_command_is_found_behind_options(words: list[str], command: str | None) 
     ],
 )
 def test_command_of_another_installer_is_no_wish_for_a_package(word: str, hint: str) -> None:
-    """Some are names on the index: nobody gets a stranger's code for them, unless it is typed as a package."""
+    """Some are names on the index: nobody gets a stranger's code unless it is typed as a package."""
     with pytest.raises(UsageError) as caught:
         typed("--json", word)
 

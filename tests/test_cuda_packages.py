@@ -137,6 +137,7 @@ def test_what_was_run_without_the_card_is_said_of_the_whole() -> None:
     plan = pin(Match(choice), Wish(), Answers([]), lambda of, *_: digests[of])  # type: ignore[arg-type]
 
     assert Proof("resolved", row.on, ("cpu",)) == plan.proof
+    assert "All of this set but the GPU's part was run before" in plan.warnings[-1].text
 
 
 def is_proved_still(row: tables.ProofRow) -> bool:

@@ -63,14 +63,14 @@ def add_runtime(plan: Plan, choice: Choice, machine: Machine) -> Plan:
         return plan
     why = f"{choice.project} {choice.version} {lacking}"
     item = Pin(RUNTIME, row.version, (f"sha256:{row.sha256}",), why=why, marker=ON_WINDOWS)
-    proved = plan.proof.status == "proved"
+    proved, resolved = plan.proof.status == "proved", Proof("resolved")
     return replace(
         plan,
         pins=tuple(sorted((*plan.pins, item), key=lambda one: one.name)),
         download_bytes=plan.download_bytes and plan.download_bytes + row.bytes,
         workarounds=(*plan.workarounds, Workaround(RUNTIME_ISSUE, why, f"{RUNTIME}=={row.version}")),
-        warnings=plan.warnings + (unproved_notice(None) if proved else ()),
-        proof=Proof("resolved") if proved else plan.proof,
+        warnings=plan.warnings + (unproved_notice(resolved) if proved else ()),
+        proof=resolved if proved else plan.proof,
     )
 
 

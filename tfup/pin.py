@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from tfup import backends, cuda_packages, tables
 from tfup.conda_channels import untried_cuda
-from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Proof, Wish
+from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Wish
 from tfup.pinning.files import KERAS_NAMES, download_bytes, pin_of
-from tfup.pinning.proofs import checks_of, part_proof, proof_of, unproved_notice
+from tfup.pinning.proofs import shipped_proof, unproved_notice
 from tfup.pinning.resolving import resolved_pins, wished_beside
 from tfup.pinning.rules import gpu_requirements, workarounds
 from tfup.pinning.twins import refuse_twins
@@ -40,14 +40,14 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
     built: tuple[str, ...] = ()
     if beside or not pins:
         pins, built = resolved_pins(choice, pins, beside, resolve)
-    proof = proof_of(choice, pins, checks_of(choice, checks))
+    proof, run = shipped_proof(choice, pins, checks)
     return Plan(
         wish=wish,
         choice=choice,
         keras=keras_pair(pins),
         manager=wish.manager,
         download_bytes=download_bytes(choice, pins),
-        disk_bytes=proof.disk_bytes if proof else None,
+        disk_bytes=run.disk_bytes if run else None,
         pins=pins,
         workarounds=workarounds(choice, pins) + cuda_packages.workarounds(choice),
         warnings=found.warnings
@@ -56,7 +56,7 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
         + unproved_notice(proof)
         + built_notices(built),
         passed_over=found.passed_over,
-        proof=Proof("proved", proof.on, (proof.accelerator,)) if proof else part_proof(choice, pins, checks),
+        proof=proof,
         built=built,
     )
 

@@ -84,7 +84,7 @@ def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
     """
     mode = uv.Mode(offline, say=say)
     if legacy.is_legacy(choice.python):
-        python = here(choice)
+        python = interpreter_here(choice)
         if say:
             say(f"its own pip finds what goes with Python {choice.python}: that takes a minute")
         patient = mode._replace(patience=uv.SHORT_PATIENCE)
@@ -93,7 +93,7 @@ def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
     return uv.resolve(requirements, target, mode, constraints=constraints, sdists=sdists)
 
 
-def here(choice: Choice) -> str:
+def interpreter_here(choice: Choice) -> str:
     """Return the interpreter of a choice, or raise Unresolvable where it is not on this machine."""
     if choice.python_path and os.access(choice.python_path, os.X_OK):
         return choice.python_path

@@ -41,16 +41,25 @@ def checks_of(choice: Choice, checks: Digest) -> str:
     return checks(choice.accelerator)
 
 
-def part_proof(choice: Choice, pins: Sequence[Pin], checks: Digest) -> Proof:
-    """Return what was run of pins that nobody has run as a whole: perhaps all but the GPU's part."""
+def shipped_proof(choice: Choice, pins: Sequence[Pin], checks: Digest) -> tuple[Proof, ProofRow | None]:
+    """Return what was run of pins, and the record of it where that was all of them.
+
+    Of a build with a GPU's part, perhaps all but that was.
+    """
+    row = proof_of(choice, pins, checks_of(choice, checks))
+    if row:
+        return Proof("proved", row.on, (row.accelerator,)), row
     beside = {text.split("==")[0] for text in gpu_requirements(choice)}
     rest = [item for item in pins if item.name not in beside]
     plain = replace(choice, accelerator="cpu")
-    row = proof_of(plain, rest, checks_of(plain, checks))
-    return Proof("resolved", row.on, (row.accelerator,)) if row else Proof("resolved")
+    part = proof_of(plain, rest, checks_of(plain, checks))
+    return Proof("resolved", part.on, (part.accelerator,)) if part else Proof("resolved"), None
 
 
-def unproved_notice(proof: ProofRow | None) -> tuple[Notice, ...]:
-    """Say that nobody has run exactly these pins yet."""
-    text = "This very set of packages was resolved, not run, before; the checks of the install decide."
-    return () if proof else (Notice("not-proved-before", text),)
+def unproved_notice(proof: Proof) -> tuple[Notice, ...]:
+    """Say that nobody has run exactly these pins yet, or what of them."""
+    if proof.status == "proved":
+        return ()
+    this = "This very set of packages was resolved, not run, before"
+    text = "All of this set but the GPU's part was run before" if proof.parts else this
+    return (Notice("not-proved-before", f"{text}; the checks of the install decide."),)

@@ -72,7 +72,8 @@ def main() -> int:
         for project in PROJECTS
         for change in compare(rows, project, index.page_of(project), pre=arguments.pre)
     ]
-    print(*changes, sep="\n")
+    for change in changes:
+        print(change)
     if arguments.write:
         about = msgspec.json.decode((DATA / "builds.json").read_bytes(), type=Table).about
         save("builds.json", about, ordered(applied(rows, changes)))

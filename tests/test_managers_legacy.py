@@ -203,6 +203,18 @@ def test_what_nobody_foresaw_is_told_in_the_last_words_of_pip() -> None:
     assert "Collecting six\nERROR: odd\nand odder" == error.needs[0].found
 
 
+def test_who_asks_for_what_is_not_there_is_told() -> None:
+    """ipywidgets of today asks for a comm that has no release for 2.7; the file of pins is nobody's name."""
+    text = "ERROR: No matching distribution found for comm>=0.1.3 (from {})"
+    chain, pinned = (
+        explain(text.format(by), None, legacy.KINDS).needs[0].needs
+        for by in ("ipywidgets->jupyter->-c constraints.txt (line 4)", "-r requirements.txt (line 7)")
+    )
+
+    assert "a file of the index, for ipywidgets->jupyter" == chain
+    assert "a file of the index" == pinned
+
+
 def test_a_full_disk_is_a_full_disk() -> None:
     """What the system says is the same whoever asked it."""
     error = explain(

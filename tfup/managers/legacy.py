@@ -159,7 +159,9 @@ def no_candidate(text: str, found: re.Match[str]) -> TfupError:
     unanswered = "\n".join(line for line in text.splitlines() if UNANSWERED.match(line))
     if unanswered:
         return no_answer(unanswered) or unreachable(unanswered, "no answer that pip understands")
-    return no_pins((found["pin"],), (Need(found["pin"], "a file of the index", None),))
+    # pip's chain of who asks for it ends with the file that was typed
+    whose = f", for {found['by'].split('->-')[0]}" if found["by"] else ""
+    return no_pins((found["pin"],), (Need(found["pin"], f"a file of the index{whose}", None),))
 
 
 def no_file(text: str, found: re.Match[str]) -> TfupError:
@@ -179,7 +181,7 @@ def unforeseen(text: str) -> InstallFailed:
 UNANSWERED = re.compile(r"Could not fetch URL \S+: (?!404 )|Ignoring indexes:")
 KINDS: Kinds = (
     (r"HASHES FROM THE REQUIREMENTS FILE[^\n]*(\n\s+(?P<pin>\S+==\S+) from )?", other_file),
-    (r"No matching distribution found for (?P<pin>\S+)", no_candidate),
+    (r"No matching distribution found for (?P<pin>\S+)( \(from (?P<by>[^-)][^)]*)\))?", no_candidate),
     (
         (
             r"Could not install requirement (?P<pin>\S+==\S+) from [^\n]*"

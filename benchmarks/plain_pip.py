@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 RESULTS = ROOT / "benchmarks/plain_pip.json"
 FIELDS = ("version", "python_tag", "outcome", "detail", "on")
 CHECKS = ("import_tensorflow", "hello_session", "matrix_product", "keras_fit", "save_and_load")
-WHAT = "pip install tensorflow==X, then the checks; what pip compiled for one release serves the next"
-PATIENCE = 7200.0  # seconds for pip: some Pythons come with one that compiles grpcio, once, then it is cached
+PATIENCE = 7200.0  # seconds for pip: that of Python 3.6 compiles grpcio for a quarter of an hour
 
 
 def main() -> int:
@@ -112,7 +111,7 @@ def read() -> list[dict[str, Any]]:
 
 def write(rows: list[dict[str, Any]]) -> None:
     """Write the outcomes in the form of all our tables."""
-    about = {"made_by": "benchmarks/plain_pip.py", "what": WHAT}
+    about = {"made_by": "benchmarks/plain_pip.py", "what": "pip install tensorflow==X, then the checks"}
     RESULTS.write_text(tables.render(about, rows), encoding="utf-8")
 
 

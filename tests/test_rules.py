@@ -32,12 +32,12 @@ def read(name: str) -> Table:
 @cache
 def known(key: str) -> tuple[str, ...]:
     """Return every version that a range under this key may be about; nothing where the key holds no range."""
-    builds = tables.load("builds.json", BuildRow)
     if key == "tensorflow":
-        return tuple(dict.fromkeys(row.version for row in builds))
+        return tuple(dict.fromkeys(row.version for row in tables.releases("tensorflow")))
     if key in {"keras", "works"}:
         return tuple(row.version for row in tables.load("keras_releases.json", KerasRelease))
     if key == "python":
+        builds = tables.load("builds.json", BuildRow)
         return tuple(dict.fromkeys(minor_of(wheel[0]) for row in builds for wheel in row.wheels))
     return ()
 
@@ -82,7 +82,7 @@ def unmet(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
             except InvalidSpecifier:
                 yield key, f"{text!r} is no range"
             else:
-                if not any(range_.contains(version, prereleases=True) for version in known(key)):
+                if not any(map(range_.contains, known(key))):
                     yield key, f"no known version is in {text!r}"
 
 
@@ -125,22 +125,13 @@ def by_package(rules: Sequence[CompanionRule], version: str, tag: str) -> dict[s
 def left_by(package: str, bounds: Iterable[str]) -> list[str]:
     """Return the versions of a package in our locks that meet all bounds."""
     whole = SpecifierSet(",".join(str(Requirement(bound).specifier) for bound in bounds))
-    return [version for version in locked_versions().get(package, ()) if whole.contains(version)]
-
-
-@cache
-def locked_versions() -> dict[str, tuple[str, ...]]:
-    """Return the versions of each package that some lock has."""
-    found: dict[str, tuple[str, ...]] = {}
-    for package, _, version in (pin.partition("==") for pin in tables.files()):
-        found[package] = (*found.get(package, ()), version)
-    return found
+    return [version for version in tables.locked_versions().get(package, ()) if whole.contains(version)]
 
 
 def overlaps(name: str, table: Table) -> Iterator[str]:
     """Yield the releases that no row is about, or more than one."""
     ranges = {number: SpecifierSet(row["tensorflow"]) for number, row in enumerate(table.rows, 1)}
-    for version in known("tensorflow"):
+    for version in dict.fromkeys(row.version for row in tables.load("builds.json", BuildRow)):
         met = [str(number) for number, range_ in ranges.items() if range_.contains(version, prereleases=True)]
         if len(met) != 1:
             yield f"{name} row {' and '.join(met) or 'none'}, tensorflow: {version} is in {len(met)} ranges"

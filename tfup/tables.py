@@ -251,6 +251,15 @@ def files() -> dict[str, tuple[Wheel, ...]]:
     return {row.pin: tuple(Wheel(*file) for file in row.files) for row in load("files.json", FilesRow)}
 
 
+@cache
+def locked_versions() -> dict[str, tuple[str, ...]]:
+    """Return the versions of each package that some lock has."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, _, version in (pin.partition("==") for pin in files()):
+        found[name] = (*found.get(name, ()), version)
+    return found
+
+
 R = TypeVar("R", bound=Struct)
 
 
@@ -312,3 +321,4 @@ def save(name: str, about: dict[str, Any], rows: list[Any]) -> None:
     draft.replace(path)
     load.cache_clear()
     files.cache_clear()
+    locked_versions.cache_clear()

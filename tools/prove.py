@@ -23,7 +23,7 @@ from packaging.version import Version
 
 from tfup import check, formats, managers, tables
 from tfup.accelerators import has_gpu
-from tfup.accelerators.rows import find_row
+from tfup.accelerators.rows import cuda_row
 from tfup.errors import TfupError
 from tfup.folders import cache_folder
 from tfup.machine import Live, detect
@@ -116,7 +116,7 @@ def is_provable(build: Build, machine: Machine) -> bool:
 
 def starts(build: Build, machine: Machine) -> bool:
     """Tell whether the libraries that a build is linked to can be here."""
-    row = find_row(build.project, build.version, build.family)
+    row = cuda_row(build)
     return row is None or not row.linked or has_gpu(machine)
 
 

@@ -158,10 +158,7 @@ class Patient:
     @cached_property
     def tensorflows(self) -> tuple[Distribution, ...]:
         """The packages that hold a TensorFlow, the newest first."""
-        names = {
-            *tables.projects(),
-            *(name for name, row in twins.rows().items() if row.folder == "tensorflow"),
-        }
+        names = {*tables.projects(), *twins.others_that_fill("tensorflow")}
         found = [self.packages[name] for name in sorted(names) if name in self.packages]
         return tuple(sorted(found, key=lambda one: version_of(one.version), reverse=True))
 

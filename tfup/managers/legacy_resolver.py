@@ -46,7 +46,7 @@ def resolve(
     try.
     Raises Unresolvable or IndexUnreachable.
     """
-    known, missed = [*constraints, *requirements], ["nothing"]
+    known, missed = [*constraints, *requirements], list[str]()
     with uv.scratch() as folder:
         inside = Path(legacy.make_venv(python, Path(folder, "venv"), mode))
         brought = versions_in(inside)
@@ -107,7 +107,7 @@ def one_for_each(lines: Iterable[str]) -> list[str]:
 def ask_pip(inside: Path, *command: str) -> str:
     """Return what pip says of an environment; `pip check` tells by its words what it found."""
     asked = (str(inside), "-m", "pip", "--disable-pip-version-check", *command)
-    done = subprocess.run(asked, check=False, capture_output=True, encoding="utf-8")
+    done = subprocess.run(asked, check=False, capture_output=True, encoding="utf-8", env=legacy.environment())
     return done.stdout
 
 

@@ -102,7 +102,7 @@ def python_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | No
 
     Where another minor was wished for, that is the obstacle, and not that its interpreters do not serve.
     """
-    if wished_python_obstacle(build, machine, wish):
+    if is_other_minor(build, wish):
         wish = replace(wish, python=None)
     if usable_pythons(build, machine, wish) or obtainable(build, machine.system, wish):
         return None
@@ -116,11 +116,16 @@ def python_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | No
 
 def wished_python_obstacle(build: Build, _machine: Machine, wish: Wish) -> Obstacle | None:
     """The person asked for another Python than this wheel's."""
-    if wish.python is None or minor_of(build.python_tag) == ".".join(wish.python.split(".")[:2]):
+    if not is_other_minor(build, wish):
         return None
     return Obstacle(
         "wish", f"Python {minor_of(build.python_tag)}", f"--python {wish.python}", "leave out --python"
     )
+
+
+def is_other_minor(build: Build, wish: Wish) -> bool:
+    """Tell whether another minor of Python was wished for than a wheel's."""
+    return wish.python is not None and minor_of(build.python_tag) != ".".join(wish.python.split(".")[:2])
 
 
 def carrier_obstacle(build: Build, _machine: Machine, _wish: Wish) -> Obstacle | None:

@@ -92,7 +92,7 @@ def clash(wished: Requirement, bound: Requirement) -> bool:
     if canonicalize_name(wished.name) != bound.name:
         return False
     written = (item.version.removesuffix(".*") for item in wished.specifier)
-    locked = (pin.partition("==")[2] for pin in tables.files() if pin.startswith(f"{bound.name}=="))
+    locked = tables.locked_versions().get(bound.name, ())
     both = wished.specifier & bound.specifier
     return not any(both.contains(version, prereleases=True) for version in (*written, *locked))
 

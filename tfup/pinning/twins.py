@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -21,9 +22,15 @@ OURS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
 """The names that other packages ask for when they want TensorFlow; on some systems empty wheels."""
 
 
+@cache
 def rows() -> dict[str, TwinRow]:
     """Return the projects of others, by canonical name."""
     return {row.name: row for row in tables.load("twins.json", TwinRow)}
+
+
+def others_that_fill(folder: str) -> tuple[str, ...]:
+    """Return the projects of others that fill a folder."""
+    return tuple(name for name, row in rows().items() if row.folder == folder)
 
 
 def folder_of(project: str) -> str | None:
@@ -41,8 +48,7 @@ def twins_of(choice: Choice) -> tuple[str, ...]:
     """Return the other names under which a package beside a build may ask for the same modules."""
     if backends.is_backend(choice):
         return ()
-    theirs = (name for name, row in rows().items() if row.folder == "tensorflow")
-    return tuple(name for name in (*OURS, *theirs) if name != choice.project)
+    return tuple(name for name in (*OURS, *others_that_fill("tensorflow")) if name != choice.project)
 
 
 def refuse_twins(beside: Iterable[str], wish: Wish, choice: Choice) -> None:

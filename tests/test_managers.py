@@ -259,7 +259,7 @@ def test_cleaning_removes_what_it_says(person: pytest.MonkeyPatch, tmp_path: Pat
     """What can be removed is listed with the bytes that nothing else holds, and is gone afterwards."""
     folder, cache = tmp_path / "project", tmp_path / "cache"
     cache.mkdir()
-    (cache / "answers").write_bytes(b"12345")
+    (cache / "wheels").write_bytes(b"12345")
     install(folder, pin("sunny", "1.0"))
     install(folder, pin("sunny", "2.0"))
 
@@ -269,6 +269,18 @@ def test_cleaning_removes_what_it_says(person: pytest.MonkeyPatch, tmp_path: Pat
     assert [("cache", 5), ("previous", things[1].bytes)] == [(thing.what, thing.bytes) for thing in things]
     assert things[1].bytes > 0
     assert ["environment"] == [thing.what for thing in cleaning.removable(folder, cache, cleaning.KINDS)]
+
+
+def test_cleaning_leaves_what_others_put_into_the_folder(tmp_path: Path) -> None:
+    """A cache folder that the person had before keeps their files, and what only might be ours."""
+    cache = tmp_path / "scratch"
+    for name in ("environment-1", "wheels", "thesis"):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "file").touch()
+
+    cleaning.clean(cleaning.removable(tmp_path, cache), tmp_path)
+
+    assert ["thesis", "wheels"] == sorted(path.name for path in cache.iterdir())
 
 
 def test_an_environment_goes_only_by_name(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tfup.errors import Need, NoEnvironment, UsageError
+from tfup.files import open_log
 from tfup.model import Environment, Outcome, Status, Training
 
 if TYPE_CHECKING:
@@ -209,8 +210,7 @@ def _process(run: _Run, names: Sequence[str], report: Path) -> Iterator[subproce
 def _opened(log: Path) -> FileIO:
     """Return the log to be added to; where the project cannot be written, what is said goes nowhere."""
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        return log.open("ab", buffering=0)
+        return open_log(log)
     except OSError:
         return Path(os.devnull).open("ab", buffering=0)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tfup import __version__
 from tfup.errors import Need, OutputLost, UsageError
+from tfup.files import write_whole
 from tfup.formats import MADE_BY, is_ours
 from tfup.privacy import hide_credentials, hide_person
 from tfup.report import (
@@ -107,12 +108,9 @@ def make_sure(path: Path) -> None:
 
 def write(path: Path, story: Story) -> str:
     """Write the page in one step, and return its path; OutputLost where that fails."""
-    draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_text(page(story, partial(hidden, *person())), encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, page(story, partial(hidden, *person())).encode())
     except OSError as error:
-        draft.unlink(missing_ok=True)
         need = Need("report", "room for the page", error.strerror)
         sentence = "The report could not be written."
         raise OutputLost(sentence, (need,), "df -h") from error

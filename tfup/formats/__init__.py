@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tfup.errors import Need, UnreadableFile, UnusableFolder
+from tfup.files import write_whole
 from tfup.formats import environment_yml, pipfile, pipfile_lock, requirements
 from tfup.formats.default_index import default_index
 from tfup.formats.text import MADE_BY, Source, set_aside
@@ -123,13 +124,19 @@ def write_file(path: Path, text: str) -> None:
     target = Path(os.path.realpath(path))  # what a link points to, not the link
     if target.is_symlink():
         raise OSError(errno.ELOOP, "links that lead in a circle", str(path))
+    refuse_stranger(path, target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline=newline_of(target))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(target, text.replace("\n", newline_of(target)).encode())
+
+
+def refuse_stranger(path: Path, target: Path) -> None:
+    """Raise OSError where a link leads out of the project to a file that is not one of its kind.
+
+    A Pipfile may be shared with other projects; a link in somebody's archive may lead to a start-up file.
+    """
+    folder = Path(os.path.realpath(path.parent))
+    if path.is_symlink() and not target.is_relative_to(folder) and target.name != path.name:
+        raise OSError(errno.EPERM, f"a link that leads out of the project, to {target}", str(path))
 
 
 def newline_of(path: Path) -> str:

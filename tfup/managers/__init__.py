@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile, Unresolvable
+from tfup.files import is_link
+from tfup.folders import cache_folder
 from tfup.managers import conda, legacy, legacy_resolver, pipenv, uv, venv
 from tfup.managers.settings import configured_sources
 from tfup.managers.transaction import transaction, undo
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 KEPT_LOGS = 5
+LOG_NAMES = f"{8 * '[0-9]'}-{6 * '[0-9]'}.txt"
+"""The date and time of a run; files of other names are not ours."""
 
 
 class Manager(Protocol):
@@ -117,8 +121,10 @@ def find(folder: Path) -> Environment:
 def new_log(folder: Path) -> Path:
     """Return the file for the log of this run, and remove all but the last few."""
     logs = folder / ".tfup" / "logs"
+    if is_link(logs.parent) or is_link(logs):  # what it leads to is not ours to tidy up
+        logs = cache_folder(os.environ) / "logs"
     with suppress(OSError):  # logs are a service: nothing fails for want of one
-        for old in sorted(logs.glob("*.txt"))[: -KEPT_LOGS + 1]:
+        for old in sorted(logs.glob(LOG_NAMES))[: -KEPT_LOGS + 1]:
             old.unlink(missing_ok=True)
     return logs / f"{time.strftime('%Y%m%d-%H%M%S')}.txt"
 

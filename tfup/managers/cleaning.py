@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfup.documents import Removed
-from tfup.managers.transaction import Store, discard, empty, locked, prepare, repair
+from tfup.files import is_link
+from tfup.managers.transaction import Store, discard, empty, locked, prepare, remove, repair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+OWN_NAMES = ("environment-*", "workshop-*", "virtualenv-*", "bootstrap-*.log", "training-*", "uv-*")
+"""What tfup puts into its cache folder; nobody else calls things so."""
+COMMON_NAMES = (
+    *("app-data", "bytecode", "interpreters", "logs", "nsis", "prove", "uv", "wheels"),
+    *("bug.log", "doctor.txt", "start.log", "start.old.log"),
+    *("hypothesis", "mypy", "pytest", "ruff", "wine10*", "pipenv*"),
+)
+"""The same, by names that others use, too; the last row is of tests/run.sh."""
 KINDS = ("cache", "previous", "environment")
 """tfup's cache, the generation kept for undo, and the environment, which goes only by name."""
 
@@ -19,9 +29,29 @@ KINDS = ("cache", "previous", "environment")
 def removable(folder: Path, cache: Path, kinds: Collection[str] = KINDS[:2]) -> tuple[Removed, ...]:
     """Return what is there of KINDS, with the bytes that removing it gives back."""
     there = {kind: path for kind, path in places(folder, cache).items() if kind in kinds}
-    return tuple(
-        Removed(kind, str(path), size(path)) for kind, path in there.items() if os.path.lexists(path)
-    )
+    found = [("cache", path) for path in ours(there.pop("cache", None))]
+    found += [(kind, path) for kind, path in there.items() if os.path.lexists(path)]
+    return tuple(Removed(kind, str(path), size(path)) for kind, path in found)
+
+
+def ours(cache: Path | None) -> list[Path]:
+    """Return what of a cache folder is ours: all of it as one, or by name what lies beside files of others.
+
+    People set TFUP_CACHE_DIR to a folder that they have: a name that others use, too, counts only in a folder
+    that is called tfup or that holds nothing else.
+    """
+    if cache is None or is_link(cache) or not cache.is_dir():
+        return []
+    entries = sorted(cache.iterdir())
+    known = [path for path in entries if is_named(path, (*OWN_NAMES, *COMMON_NAMES))]
+    if known == entries:
+        return [cache]
+    return known if cache.name == "tfup" else [path for path in known if is_named(path, OWN_NAMES)]
+
+
+def is_named(path: Path, patterns: Collection[str]) -> bool:
+    """Tell whether the name of a path is one of these patterns."""
+    return any(fnmatchcase(path.name, pattern) for pattern in patterns)
 
 
 def clean(things: Collection[Removed], folder: Path, say: Callable[[str], None] | None = None) -> None:
@@ -29,10 +59,11 @@ def clean(things: Collection[Removed], folder: Path, say: Callable[[str], None] 
 
     Raises UnusableFolder or FolderBusy.
     """
-    paths = {thing.what: Path(thing.path) for thing in things}
-    if "cache" in paths:
-        empty(paths.pop("cache"))
-    clean_project(Store(folder.absolute()), list(paths.values()), say)
+    for thing in things:
+        if thing.what == "cache":
+            remove(Path(thing.path))
+    kept = [Path(thing.path) for thing in things if thing.what != "cache"]
+    clean_project(Store(folder.absolute()), kept, say)
 
 
 def clean_project(store: Store, paths: list[Path], say: Callable[[str], None] | None) -> None:

@@ -17,6 +17,7 @@ import errno
 import glob
 import json
 import os
+import shlex
 import shutil
 import threading
 import time
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from tfup.errors import FolderBusy, InstallFailed, Need, NothingToUndo, UnusableFolder
+from tfup.files import DRAFT, NO_LINK, is_link, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,6 +155,7 @@ def undo(folder: Path, *, say: Say | None = None, patience: float = PATIENCE) ->
     Raises NothingToUndo, UnusableFolder or FolderBusy.
     """
     store = Store(folder.absolute())
+    refuse_links(store)
     if not store.home.is_dir():
         raise nothing(store)
     prepare(store)
@@ -170,6 +173,7 @@ def recover(folder: Path, *, say: Say | None = None, patience: float = PATIENCE)
     Raises UnusableFolder or FolderBusy.
     """
     store = Store(folder.absolute())
+    refuse_links(store)
     if is_open(store):
         with locked(store, say, patience):
             repair(store)
@@ -177,6 +181,8 @@ def recover(folder: Path, *, say: Say | None = None, patience: float = PATIENCE)
 
 def repair(store: Store) -> None:
     """Complete or take back what a killed run left; only for the holder of the lock."""
+    for half in store.home.glob(f".*{DRAFT}"):  # of the journal itself, too
+        half.unlink(missing_ok=True)
     if store.journal.exists():
         sweep(store)
     phase = read_json(store.journal).get("phase")
@@ -199,11 +205,34 @@ def prepare(store: Store) -> None:
     """Make the folder and our corner in it, or raise UnusableFolder."""
     try:
         os.fsencode(store.folder).decode()  # uv, Pipfile and lock speak UTF-8
+        refuse_links(store)
         store.trash.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise unusable(store, error) from error
     if not os.access(store.folder, os.W_OK | os.X_OK):
         raise unusable(store, PermissionError(errno.EACCES, ""))
+
+
+def refuse_links(store: Store) -> None:
+    """Raise UnusableFolder for a link in our corner: tfup makes none, and one may lead out of the project.
+
+    A folder that came from somebody else may hold one in the place of the trash, the logs or a journal, and
+    what it leads to would be emptied or overwritten.
+    """
+    for path in (store.home, *entries(store.home), *entries(store.draft), *entries(store.previous)):
+        if is_link(path) and path.name != ".venv":
+            need = Need(str(path.relative_to(store.folder)), "a file or folder of tfup's own", "a link")
+            sentence = f"{store.home} was not made by tfup alone; nothing was changed."
+            aside = shlex.join(["mv", str(store.home), f"{store.home}.not-ours"])
+            raise UnusableFolder(sentence, (need,), aside)
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, nothing where it is none or a link."""
+    try:
+        return [] if is_link(folder) else sorted(folder.iterdir())
+    except (OSError, ValueError):
+        return []
 
 
 def begin(store: Store, phase: str) -> None:
@@ -325,7 +354,7 @@ def locked(store: Store, say: Say | None, patience: float) -> Iterator[None]:
     from filelock import unlock_descriptor
 
     try:
-        descriptor = os.open(store.home / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(store.home / "lock", os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
     except OSError as error:
         raise unusable(store, error) from error
     try:
@@ -392,9 +421,7 @@ def without_limit(path: Path) -> Path:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a document completely or not at all."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, json.dumps(content).encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

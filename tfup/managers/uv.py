@@ -28,6 +28,7 @@ from tfup.errors import (
     Unresolvable,
     WrongFile,
 )
+from tfup.files import open_log, write_whole
 from tfup.managers import terminal
 from tfup.managers.failures import explain, no_pins
 from tfup.managers.settings import uv_environment
@@ -243,9 +244,7 @@ def write_pylock(python: str, requirements: Path, output: Path, mode: Mode = PLA
 
     offline = Mode(offline=True, log=mode.log)
     said = run("pip", "compile", "--no-deps", *pylock_options(python, offline), requirements, mode=offline)
-    draft = output.with_name(f".{output.name}.draft")
-    draft.write_text(f"# {MADE_BY}, by uv from the pins.\n{said.answer}", encoding="utf-8")
-    draft.replace(output)
+    write_whole(output, f"# {MADE_BY}, by uv from the pins.\n{said.answer}".encode())
 
 
 def obtain(version: str, mode: Mode = PLAIN) -> str:
@@ -510,10 +509,9 @@ def note(log: Path | None, command: Sequence[str], text: str) -> None:
     """Add a command and what it said to the log."""
     if log is None:
         return
-    with suppress(OSError):  # on a full disk the cause is told without the log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(hide_credentials(f"$ {shlex.join(command)}\n{text}\n"))
+    said = hide_credentials(f"$ {shlex.join(command)}\n{text}\n")
+    with suppress(OSError), open_log(log) as stream:  # on a full disk the cause is told without the log
+        stream.write(said.encode("utf-8", "backslashreplace"))
 
 
 @cache

@@ -1,0 +1,103 @@
+"""A folder that came from somebody else makes tfup touch nothing outside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.little_clone import Clone, cloned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+INSTALL = ("install", "tensorflow==99.0.0")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """Yield a clone with an index that answers."""
+    with cloned(tmp_path_factory.mktemp("clone")) as clone:
+        yield clone
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """Make a folder with files of the person's, some with names of ours."""
+    folder = tmp_path / "victim"
+    folder.mkdir()
+    for name in ("thesis", "1.txt", "2.txt", "3.txt", "4.txt", "5.txt", "6.txt"):
+        (folder / name).write_text("mine", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("place", ["trash", "logs", "previous", "previous.new", "journal.json", "lock"])
+@pytest.mark.parametrize(
+    "words", [INSTALL, ("pin",), ("undo",), ("check",), ("doctor",), ("clean",)], ids=" ".join
+)
+def test_a_link_in_our_corner_is_never_followed(
+    clone: Clone, tmp_path: Path, victim: Path, place: str, words: tuple[str, ...]
+) -> None:
+    """Git carries links: one in the place of the trash had its target emptied."""
+    project = tmp_path / "project"
+    (project / ".tfup").mkdir(parents=True)
+    (project / ".tfup" / place).symlink_to("../../victim" if "." not in place else "../../victim/thesis")
+    before = {path.name: path.read_text(encoding="utf-8") for path in victim.iterdir()}
+
+    run = clone.run(*words, cwd=project)
+
+    assert before == {path.name: path.read_text(encoding="utf-8") for path in victim.iterdir()}
+    assert "error: bug" not in run.err
+
+
+@pytest.mark.parametrize("draft", [".pylock.toml.draft", ".tfup/journal.draft", ".Pipfile.1.part"])
+def test_a_link_in_the_place_of_a_draft_is_never_followed(
+    clone: Clone, tmp_path: Path, victim: Path, draft: str
+) -> None:
+    """Drafts have names that nobody foresees, and are made where nothing is."""
+    project = tmp_path / "project"
+    (project / ".tfup").mkdir(parents=True)
+    (project / draft).symlink_to(victim / "thesis")
+
+    clone.run(*INSTALL, cwd=project)
+
+    assert "mine" == (victim / "thesis").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["Pipfile", "Pipfile.lock", "requirements.txt", "environment.yml"])
+def test_a_link_to_a_start_up_file_is_never_written_through(
+    clone: Clone, tmp_path: Path, victim: Path, name: str
+) -> None:
+    """A shared Pipfile is called Pipfile, too; what is called otherwise is something else."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / name).symlink_to(victim / "rc")
+
+    clone.run(*INSTALL, cwd=project)
+
+    assert not (victim / "rc").exists()
+
+
+def test_a_link_in_our_corner_is_told_with_what_to_type(clone: Clone, tmp_path: Path, victim: Path) -> None:
+    """The corner is put aside by the command of the hint, and then the install works."""
+    project = tmp_path / "project"
+    (project / ".tfup").mkdir(parents=True)
+    (project / ".tfup" / "trash").symlink_to("../../victim")
+
+    run = clone.run(*INSTALL, cwd=project)
+    (project / ".tfup").rename(project / ".tfup.not-ours")
+
+    assert (2, "error: unusable-folder") == (run.code, run.err.splitlines()[0])
+    assert f"hint: mv {project}/.tfup {project}/.tfup.not-ours" in run.err
+    assert 0 == clone.run(*INSTALL, cwd=project).code
+
+
+def test_cleaning_a_folder_that_the_person_had_leaves_their_files(
+    clone: Clone, tmp_path: Path, victim: Path
+) -> None:
+    """TFUP_CACHE_DIR may name any folder."""
+    run = clone.run("clean", cwd=tmp_path, TFUP_CACHE_DIR=str(victim))
+
+    assert 0 == run.code, run.err
+    assert (victim / "thesis").exists()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import running
 from tests.little_clone import Clone, cloned
 
 if TYPE_CHECKING:
@@ -101,3 +103,29 @@ def test_cleaning_a_folder_that_the_person_had_leaves_their_files(
 
     assert 0 == run.code, run.err
     assert (victim / "thesis").exists()
+
+
+def test_a_python_that_a_machine_file_names_is_never_run(clone: Clone, tmp_path: Path) -> None:
+    """Packages beside a release for 2.7 are resolved by that very Python: not for another machine."""
+    python = tmp_path / "python2.7"
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n", encoding="utf-8")
+    python.chmod(0o755)
+    facts = {
+        "path": str(python),
+        "version": "2.7.18",
+        "implementation": "cpython",
+        "bits": 64,
+        "abi": "cp27mu",
+    }
+    system = {"os": "linux", "arch": "x86_64", "libc": "glibc", "libc_version": "2.35"}
+    machine = {
+        "schema": 1,
+        "system": system,
+        "pythons": [facts | {"arch": "x86_64", "implementation": "cpython"}],
+    }
+    (tmp_path / "machine.json").write_text(json.dumps(machine), encoding="utf-8")
+
+    run = running.tfup("plan", "tensorflow==1.4.1", "six==1.10", "--machine", "machine.json", cwd=tmp_path)
+
+    assert (3, "error: unresolvable") == (run.code, run.err.splitlines()[0])
+    assert not (tmp_path / "owned").exists()

@@ -118,8 +118,10 @@ def check(arguments: Namespace, report: Report) -> int:
     """Run the checks in an environment; with --train, train in it; with --report, write it all down."""
     from tfup import check as checks
     from tfup import claims, documents, formats, html_report, managers, training
+    from tfup.managers.transaction import recover
 
     folder = project_folder(arguments)
+    recover(folder, say=partial(report.line, "working", "waiting"))
     names = checks.known(arguments.only) if arguments.only else None
     environment, plan = managers.find(folder), formats.read_plan(folder)
     settings = training.asked(arguments, folder)
@@ -167,8 +169,10 @@ def doctor(arguments: Namespace, report: Report) -> int:
     from tfup import documents, managers
     from tfup.doctor import doctor
     from tfup.folders import cache_folder
+    from tfup.managers.transaction import recover
 
     folder = project_folder(arguments)
+    recover(folder, say=partial(report.line, "working", "waiting"))
     patient = doctor.admit(folder, look(arguments, report), os.environ)
     log = managers.new_log(folder) if (folder / ".tfup").is_dir() else cache_folder(os.environ) / "doctor.txt"
     first = last = doctor.diagnose(patient)
@@ -240,13 +244,17 @@ def clean(arguments: Namespace, report: Report) -> int:
     folder = project_folder(arguments)
     kinds = cleaning.KINDS if arguments.project else cleaning.KINDS[:2]
     things = cleaning.removable(folder, cache_folder(os.environ), kinds)
+    cached = [thing for thing in things if thing.what == "cache"]
     if not arguments.dry_run:
-        cleaning.clean(things, folder, say=partial(report.line, "working", "waiting"))
+        others = [thing for thing in things if thing.what != "cache"]
+        cleaning.clean(others, folder, say=partial(report.line, "working", "waiting"))
     freed = sum(thing.bytes for thing in things)
     if report.json:
         report.document(documents.CleanDocument(things, freed, arguments.dry_run))
     else:
         report.removed(things, freed, dry_run=arguments.dry_run)
+    if not arguments.dry_run:
+        cleaning.clean_cache(cached)  # last: the libraries that run this are in there
     return 0
 
 
@@ -289,16 +297,13 @@ def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Repo
     from tfup.pin import pin
     from tfup.wish import from_arguments, remember
 
-    typed = from_arguments(arguments)
-    wish = typed if getattr(arguments, "machine", None) else remember(typed, *remembered(folder))
-    planned = pin(
-        match(machine, wish),
-        wish,
-        partial(managers.resolve, offline=arguments.offline, say=partial(report.line, "working", "waiting")),
-        check.checks_digest,
-    )
+    typed, here = from_arguments(arguments), not getattr(arguments, "machine", None)
+    wish = remember(typed, *remembered(folder)) if here else typed
+    waiting = partial(report.line, "working", "waiting")
+    resolve = partial(managers.resolve, offline=arguments.offline, say=waiting, here=here)
+    planned = pin(match(machine, wish), wish, resolve, check.checks_digest)
     planned = beside.complete(planned, machine)
-    return system_packages.find(planned, machine, None if getattr(arguments, "machine", None) else Live())
+    return system_packages.find(planned, machine, Live() if here else None)
 
 
 def remembered(folder: Path) -> tuple[Wish | None, tuple[str, ...]]:
@@ -400,7 +405,10 @@ def tell(report: Report, arguments: Namespace, planned: Plan) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every failure has one form."""
     open_streams()
-    signal.signal(signal.SIGTERM, interrupt)
+    for name in ("SIGTERM", "SIGHUP"):  # the terminal was closed, or ssh has lost it
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, interrupt)
     given = list(sys.argv[1:] if argv is None else argv)
     report = Report(json="--json" in given)
     try:
@@ -421,7 +429,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def interrupt(_signal: int, _frame: object) -> NoReturn:
-    """Turn SIGTERM into what Ctrl-C is, so that the transaction puts everything back."""
+    """Turn SIGTERM and SIGHUP into what Ctrl-C is, so that the transaction puts everything back."""
     raise KeyboardInterrupt
 
 

@@ -10,13 +10,13 @@
 . "$root/installers/unix/uv.sh"
 
 # environment FILE: sets $python to the interpreter of a private environment with just what the requirements FILE pins.
-# Its folder is named after the content of FILE and appears complete or not at all: if it is there, it is right.
+# Its folder is named after the content of FILE and appears complete or not at all; the file `made` is its last one.
 environment() {
     find_cache
     digest=$(cksum <"$1" 2>/dev/null || sha256sum <"$1") # busybox may lack the one, macOS the other
     place=$cache/environment-${digest%% *}
     python=$place/bin/python
-    [ -x "$python" ] || make_environment "$1"
+    { [ -x "$python" ] && [ -e "$place/made" ]; } || make_environment "$1"
 }
 
 find_cache() { # as tfup itself does
@@ -33,7 +33,8 @@ find_cache() { # as tfup itself does
 
 use_temporary_cache() { # anyone could have made that folder first
     cache=${TMPDIR:-/tmp}/tfup-$(id -u)
-    mkdir -m 700 "$cache" 2>/dev/null || [ -n "$(find "$cache" -prune -type d -user "$(id -u)")" ] || cache_is_unusable
+    mkdir -m 700 "$cache" 2>/dev/null ||
+        [ -n "$(find "$cache" -prune -type d -user "$(id -u)" ! -perm -020 ! -perm -002)" ] || cache_is_unusable
 }
 
 # ---------------------------------------------------------------- the environment
@@ -65,8 +66,10 @@ settle() {
     "$workshop/new/bin/python" -I -c '
 import os, sys
 new, old, place = sys.argv[1:]
-if not os.access(os.path.join(place, "bin", "python"), os.X_OK):
-    if os.path.lexists(place):  # its interpreter was uninstalled
+open(os.path.join(new, "made"), "w").close()
+whole = os.access(os.path.join(place, "bin", "python"), os.X_OK) and os.path.exists(os.path.join(place, "made"))
+if not whole:
+    if os.path.lexists(place):  # its interpreter was uninstalled, or it was deleted in part
         os.rename(place, old)
     try:
         os.rename(new, place)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile, Unresolvable
 from tfup.files import is_link
@@ -81,14 +82,16 @@ def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
     *,
     offline: bool = False,
     say: Callable[[str], None] | None = None,
+    here: bool = True,
 ) -> tuple[uv.Resolved, ...]:
     """Return what requirements come to beside a build, on its Python and its oldest system.
 
-    A Python that uv does not know resolves for itself, and has to be here.
+    A Python that uv does not know resolves for itself, and has to be here: what another machine's file names
+    (then `here` is false) is never run.
     """
     mode = uv.Mode(offline, say=say)
     if legacy.is_legacy(choice.python):
-        python = interpreter_here(choice)
+        python = interpreter_here(choice if here else replace(choice, python_path=None))
         if say:
             say(f"its own pip finds what goes with Python {choice.python}: that takes a minute")
         patient = mode._replace(patience=uv.SHORT_PATIENCE)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from tfup.documents import Removed
 from tfup.files import is_link
@@ -14,7 +17,15 @@ from tfup.managers.transaction import Store, discard, empty, locked, prepare, re
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-OWN_NAMES = ("environment-*", "workshop-*", "virtualenv-*", "bootstrap-*.log", "training-*", "uv-*")
+OWN_NAMES = (
+    "environment-*",
+    "workshop-*",
+    "virtualenv-*",
+    "bootstrap-*.log",
+    "training-*",
+    "uv-*",
+    ".*.trash",
+)
 """What tfup puts into its cache folder; nobody else calls things so."""
 COMMON_NAMES = (
     *("app-data", "bytecode", "interpreters", "logs", "nsis", "prove", "uv", "wheels"),
@@ -59,11 +70,26 @@ def clean(things: Collection[Removed], folder: Path, say: Callable[[str], None] 
 
     Raises UnusableFolder or FolderBusy.
     """
-    for thing in things:
-        if thing.what == "cache":
-            remove(Path(thing.path))
     kept = [Path(thing.path) for thing in things if thing.what != "cache"]
     clean_project(Store(folder.absolute()), kept, say)
+    clean_cache(things)
+
+
+def clean_cache(things: Collection[Removed]) -> None:
+    """Remove what is ours of a cache folder: each part leaves its place by one rename, then it is deleted.
+
+    The environment that runs us may be among them, so nothing may be imported after that. What a kill leaves
+    is no environment that the next start would take for a whole one.
+    """
+    sys.dont_write_bytecode = True  # a late import would make the folder again
+    for place in [Path(thing.path) for thing in things if thing.what == "cache"]:
+        parts = [place] if is_named(place, (*OWN_NAMES, *COMMON_NAMES)) else sorted(place.iterdir())
+        for part in parts:
+            gone = part.with_name(f".{part.name}.{uuid4().hex}.trash")
+            part.rename(gone)
+            remove(gone)
+        with suppress(OSError):  # somebody has put something into it
+            place.rmdir()
 
 
 def clean_project(store: Store, paths: list[Path], say: Callable[[str], None] | None) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tfup.errors import InstallFailed, Need, TfupError, WrongFile
@@ -92,12 +93,31 @@ def virtualenv(mode: uv.Mode) -> Path:
     """Return the interpreter that has virtualenv, in our cache; made when first needed."""
     digest = sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
     home = cache_folder(os.environ) / f"virtualenv-{digest}"
-    python = Path(uv.interpreter(home))
     if not (home / "made").exists():
-        uv.make_venv(sys.executable, home, mode)
-        uv.sync(str(python), REQUIREMENTS, mode)
-        (home / "made").touch()
-    return python
+        make_tool(home, mode)
+    return Path(uv.interpreter(home))
+
+
+def make_tool(home: Path, mode: uv.Mode) -> None:
+    """Make the environment that has virtualenv: beside its place and under a lock, to survive a kill.
+
+    Whoever comes second finds it made.
+    """
+    from filelock import FileLock
+
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(f"{home}.lock"),
+        TemporaryDirectory(prefix="workshop-", dir=home.parent, ignore_cleanup_errors=True) as workshop,
+    ):
+        if (home / "made").exists():
+            return
+        new = Path(workshop, "new")
+        uv.sync(uv.make_venv(sys.executable, new, mode), REQUIREMENTS, mode)
+        (new / "made").touch()
+        if os.path.lexists(home):  # half made by an older tfup
+            home.rename(Path(workshop, "old"))
+        new.rename(home)
 
 
 def run(python: Path, *arguments: str | Path, mode: uv.Mode, cache: Path | None = None) -> str:
@@ -141,7 +161,9 @@ def environment(cache: Path | None = None) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended, as if that were news
     }
-    return known | {name: value for name, value in said.items() if not known.get(name)}
+    # who resolves has a cache of its own; where all is pinned with hashes, a constraint only does harm
+    pinned = {} if cache else {"PIP_CONSTRAINT": os.devnull}
+    return known | {name: value for name, value in said.items() if not known.get(name)} | pinned
 
 
 # ---------------------------------------------------------------- what pip says when it fails

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import running
 from tests.little_clone import Clone, cloned
+from tfup.errors import UnusableFolder
+from tfup.folders import make_cache, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,3 +132,29 @@ def test_a_python_that_a_machine_file_names_is_never_run(clone: Clone, tmp_path:
 
     assert (3, "error: unresolvable") == (run.code, run.err.splitlines()[0])
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder that belongs to someone else")
+@pytest.mark.parametrize("way", ["another owner", "open to all", "a link"])
+def test_a_temporary_cache_of_someone_else_is_never_used(
+    tmp_path: Path, victim: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no home, another user may have made that folder first, with a program of ours in it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = temporary_folder()
+    folder.symlink_to(victim) if way == "a link" else folder.mkdir(mode=0o700)
+    if way == "another owner":
+        os.chown(folder, 4711, 4711)
+    if way == "open to all":
+        folder.chmod(0o777)
+
+    with pytest.raises(UnusableFolder, match="cannot be used"):
+        make_cache({})
+
+
+def test_a_temporary_cache_of_our_own_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made closed to others, and found again."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    assert make_cache({}) == make_cache({}) == temporary_folder()
+    assert 0o700 == temporary_folder().stat().st_mode & 0o777

@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfup.errors import Need, UnusableFolder
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,6 +21,28 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     home = Path(environ.get("HOME") or environ.get("USERPROFILE", ""))
     places = (caches / "tfup", home / ".cache" / "tfup")
     return next((place for place in places if place.is_absolute()), None) or temporary_folder()
+
+
+def make_cache(environ: Mapping[str, str]) -> Path:
+    """Make tfup's cache folder and return it; what lies in it is run.
+
+    Raises UnusableFolder for one that cannot be made, and for a temporary one that others may write.
+    """
+    folder = cache_folder(environ)
+    try:
+        if folder == temporary_folder() and private_folder() is None:
+            raise unusable(folder, "one that others may write")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(folder, error.strerror or str(error)) from error
+    return folder
+
+
+def unusable(folder: Path, found: str) -> UnusableFolder:
+    """Return the error for a cache folder that will not do."""
+    need = Need("folder", "one that you alone may write", found)
+    sentence = f"The folder for what tfup itself needs cannot be used: {folder}."
+    return UnusableFolder(sentence, (need,), "TFUP_CACHE_DIR=FOLDER tfup install")
 
 
 def temporary_folder() -> Path:

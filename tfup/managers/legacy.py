@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tfup.errors import InstallFailed, Need, TfupError, WrongFile
-from tfup.folders import cache_folder
+from tfup.folders import make_cache
 from tfup.managers import uv
 from tfup.managers.failures import explain, no_answer, no_build, no_pins, unreachable
 from tfup.managers.settings import pip_environment
@@ -84,15 +84,15 @@ def sync(
 
 def kept_files() -> Path:
     """Return the folder of our cache that keeps the files for old Pythons."""
-    kept = cache_folder(os.environ) / "wheels"
-    kept.mkdir(parents=True, exist_ok=True)
+    kept = make_cache(os.environ) / "wheels"
+    kept.mkdir(exist_ok=True)
     return kept
 
 
 def virtualenv(mode: uv.Mode) -> Path:
     """Return the interpreter that has virtualenv, in our cache; made when first needed."""
     digest = sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
-    home = cache_folder(os.environ) / f"virtualenv-{digest}"
+    home = make_cache(os.environ) / f"virtualenv-{digest}"
     if not (home / "made").exists():
         make_tool(home, mode)
     return Path(uv.interpreter(home))
@@ -105,7 +105,6 @@ def make_tool(home: Path, mode: uv.Mode) -> None:
     """
     from filelock import FileLock
 
-    home.parent.mkdir(parents=True, exist_ok=True)
     with (
         FileLock(f"{home}.lock"),
         TemporaryDirectory(prefix="workshop-", dir=home.parent, ignore_cleanup_errors=True) as workshop,

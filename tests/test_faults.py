@@ -166,6 +166,20 @@ def test_a_full_project_disk_is_named(clone: Clone, tmp_path: Path, size: str) -
 
 
 @mounts
+def test_a_report_that_finds_no_room_is_named(clone: Clone, tmp_path: Path) -> None:
+    """The checks have run, and the page of 8 kB and more does not fit."""
+    full, project = tmp_path / "full", tmp_path / "project"
+    full.mkdir()
+    project.mkdir()
+    assert 0 == clone.run(*NEW, cwd=project).code
+
+    words = ("check", "--report", full / "page.html")
+    run = clone.run(*words, cwd=project, under=on_a_disk_of("4k", full))
+
+    assert_told(run, 1, "output-lost", "No space left on device")
+
+
+@mounts
 def test_a_full_cache_disk_is_named(clone: Clone, tmp_path: Path) -> None:
     """The place that is full is said, and the former environment works on."""
     cold = tmp_path / "cold"

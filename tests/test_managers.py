@@ -257,7 +257,7 @@ def test_activation_is_quoted(tmp_path: Path) -> None:
 
 def test_cleaning_removes_what_it_says(person: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What can be removed is listed with the bytes that nothing else holds, and is gone afterwards."""
-    folder, cache = tmp_path / "project", tmp_path / "cache"
+    folder, cache = tmp_path / "project", tmp_path / "tfup"
     cache.mkdir()
     (cache / "wheels").write_bytes(b"12345")
     install(folder, pin("sunny", "1.0"))
@@ -274,13 +274,33 @@ def test_cleaning_removes_what_it_says(person: pytest.MonkeyPatch, tmp_path: Pat
 def test_cleaning_leaves_what_others_put_into_the_folder(tmp_path: Path) -> None:
     """A cache folder that the person had before keeps their files, and what only might be ours."""
     cache = tmp_path / "scratch"
-    for name in ("environment-1", "wheels", "thesis"):
+    names = (
+        "environment-1",
+        "wheels",
+        "thesis",
+        "environment-setup",
+        "training-data",
+        "uv-notes",
+        "workshop-2026",
+    )
+    for name in names:
         (cache / name).mkdir(parents=True)
         (cache / name / "file").touch()
 
     cleaning.clean(cleaning.removable(tmp_path, cache), tmp_path)
 
-    assert ["thesis", "wheels"] == sorted(path.name for path in cache.iterdir())
+    assert sorted(names[1:]) == sorted(path.name for path in cache.iterdir())
+
+
+@pytest.mark.parametrize("name", ["wheels", "logs", "uv"])
+def test_a_folder_with_nothing_that_is_surely_ours_is_left(tmp_path: Path, name: str) -> None:
+    """A person has such folders, too; only one that is called tfup needs no other sign."""
+    for folder in (tmp_path / "scratch", tmp_path / "tfup"):
+        (folder / name).mkdir(parents=True)
+
+        cleaning.clean(cleaning.removable(tmp_path, folder), tmp_path)
+
+    assert ((tmp_path / "scratch" / name).is_dir(), name == "logs") == (True, (tmp_path / "tfup").exists())
 
 
 def test_an_environment_goes_only_by_name(tmp_path: Path) -> None:

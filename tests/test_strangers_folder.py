@@ -124,7 +124,7 @@ def test_a_python_that_a_machine_file_names_is_never_run(clone: Clone, tmp_path:
     machine = {
         "schema": 1,
         "system": system,
-        "pythons": [facts | {"arch": "x86_64", "implementation": "cpython"}],
+        "pythons": [facts | {"arch": "x86_64"}],
     }
     (tmp_path / "machine.json").write_text(json.dumps(machine), encoding="utf-8")
 

@@ -97,15 +97,13 @@ def plan(arguments: Namespace, report: Report) -> int:
 def pin(arguments: Namespace, report: Report) -> int:
     """Write the files of the project, and install nothing."""
     from tfup import documents, formats, managers
-    from tfup.managers.transaction import recover, transaction
+    from tfup.managers.transaction import transaction
 
-    folder = project_folder(arguments)
-    waiting = partial(report.line, "working", "waiting")
-    recover(folder, say=waiting)
+    folder = recovered_folder(arguments, report)
     planned = make_plan(arguments, look(arguments, report), folder, report)
     report.plan(planned)
     refuse_without_choice(planned)
-    with transaction(folder, say=waiting):
+    with transaction(folder, say=partial(report.line, "working", "waiting")):
         project = formats.write(planned, folder, managers.configured_sources(os.environ))
     if report.json:
         report.document(documents.PinDocument(planned, project))
@@ -118,10 +116,8 @@ def check(arguments: Namespace, report: Report) -> int:
     """Run the checks in an environment; with --train, train in it; with --report, write it all down."""
     from tfup import check as checks
     from tfup import claims, documents, formats, html_report, managers, training
-    from tfup.managers.transaction import recover
 
-    folder = project_folder(arguments)
-    recover(folder, say=partial(report.line, "working", "waiting"))
+    folder = recovered_folder(arguments, report)
     names = checks.known(arguments.only) if arguments.only else None
     environment, plan = managers.find(folder), formats.read_plan(folder)
     settings = training.asked(arguments, folder)
@@ -169,10 +165,8 @@ def doctor(arguments: Namespace, report: Report) -> int:
     from tfup import documents, managers
     from tfup.doctor import doctor
     from tfup.folders import cache_folder
-    from tfup.managers.transaction import recover
 
-    folder = project_folder(arguments)
-    recover(folder, say=partial(report.line, "working", "waiting"))
+    folder = recovered_folder(arguments, report)
     patient = doctor.admit(folder, look(arguments, report), os.environ)
     log = managers.new_log(folder) if (folder / ".tfup").is_dir() else cache_folder(os.environ) / "doctor.txt"
     first = last = doctor.diagnose(patient)
@@ -244,17 +238,18 @@ def clean(arguments: Namespace, report: Report) -> int:
     folder = project_folder(arguments)
     kinds = cleaning.KINDS if arguments.project else cleaning.KINDS[:2]
     things = cleaning.removable(folder, cache_folder(os.environ), kinds)
-    cached = [thing for thing in things if thing.what == "cache"]
-    if not arguments.dry_run:
-        others = [thing for thing in things if thing.what != "cache"]
-        cleaning.clean(others, folder, say=partial(report.line, "working", "waiting"))
     freed = sum(thing.bytes for thing in things)
-    if report.json:
-        report.document(documents.CleanDocument(things, freed, arguments.dry_run))
+
+    def tell() -> None:
+        if report.json:
+            report.document(documents.CleanDocument(things, freed, arguments.dry_run))
+        else:
+            report.removed(things, freed, dry_run=arguments.dry_run)
+
+    if arguments.dry_run:
+        tell()
     else:
-        report.removed(things, freed, dry_run=arguments.dry_run)
-    if not arguments.dry_run:
-        cleaning.clean_cache(cached)  # last: the libraries that run this are in there
+        cleaning.clean(things, folder, partial(report.line, "working", "waiting"), tell)
     return 0
 
 
@@ -369,6 +364,15 @@ def project_folder(arguments: Namespace) -> Path:
     checkout = Path(__file__).parents[1]
     inside = (checkout / "pyproject.toml").is_file() and here.is_relative_to(checkout)
     return home() / "tensorflow" if inside else here
+
+
+def recovered_folder(arguments: Namespace, report: Report) -> Path:
+    """Return the project folder after what a killed run left in it was put in order."""
+    from tfup.managers.transaction import recover
+
+    folder = project_folder(arguments)
+    recover(folder, say=partial(report.line, "working", "waiting"))
+    return folder
 
 
 def home() -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 DRAFT = ".part"
 """How the names of files end that are being written, after a dot, their own name and a random word."""
-NO_LINK: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
 NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for somebody at its other end
-IS_POSIX = os.name == "posix"
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -26,7 +25,7 @@ def write_whole(path: Path, content: bytes) -> None:
     is followed. The mode and the owner of a file that is replaced stay. A link at `path` itself is replaced;
     who means what it leads to resolves it first. Raises OSError.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}{DRAFT}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -43,21 +42,17 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def keep_owner_and_mode(descriptor: int, path: Path) -> None:
     """Give an open file the owner and the mode of the file that it will replace, as far as we may."""
-    if not IS_POSIX:
+    if os.name != "posix" or not path.is_file() or path.is_symlink():
         return
-    with suppress(OSError):  # nothing is there, or only root may give a file away
-        before = path.lstat()
-        if stat.S_ISREG(before.st_mode):
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-            os.fchown(descriptor, before.st_uid, before.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))  # a new owner takes away set-user-ID
+    before = path.stat()
+    with suppress(OSError):  # only root may give a file away
+        os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
 def sync_folder(folder: Path) -> None:
     """Let the names in a folder reach the disk; a rename that counts is lost in a power cut otherwise."""
-    if not IS_POSIX:
-        return
-    with suppress(OSError):  # some network disks know no such thing
+    with suppress(OSError):  # Windows opens no folder, and some network disks know no such thing
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -71,7 +66,7 @@ def open_log(path: Path) -> FileIO:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_LINK | NO_WAIT, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FileExistsError(17, "not a regular file", str(path))
+        raise FileExistsError(errno.EEXIST, "not a regular file", str(path))
     return os.fdopen(descriptor, "ab", buffering=0)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from tfup.files import write_whole
 from tfup.model import Accelerator, Build, Wheel
 
 DATA = Path(__file__).parent / "data"
@@ -316,9 +317,7 @@ def save(name: str, about: dict[str, Any], rows: list[Any]) -> None:
     """Write a table in its canonical form, whole or not at all; for the tools."""
     path = DATA / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(render(about, rows), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, render(about, rows).encode())
     load.cache_clear()
     files.cache_clear()
     locked_versions.cache_clear()

@@ -15,8 +15,6 @@ import msgspec
 from msgspec.structs import replace
 
 from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile, Unresolvable
-from tfup.files import is_link
-from tfup.folders import cache_folder
 from tfup.managers import conda, legacy, legacy_resolver, pipenv, uv, venv
 from tfup.managers.settings import configured_sources
 from tfup.managers.transaction import transaction, undo
@@ -124,8 +122,6 @@ def find(folder: Path) -> Environment:
 def new_log(folder: Path) -> Path:
     """Return the file for the log of this run, and remove all but the last few."""
     logs = folder / ".tfup" / "logs"
-    if is_link(logs.parent) or is_link(logs):  # what it leads to is not ours to tidy up
-        logs = cache_folder(os.environ) / "logs"
     with suppress(OSError):  # logs are a service: nothing fails for want of one
         for old in sorted(logs.glob(LOG_NAMES))[: -KEPT_LOGS + 1]:
             old.unlink(missing_ok=True)

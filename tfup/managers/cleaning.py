@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -17,22 +17,18 @@ from tfup.managers.transaction import Store, discard, empty, locked, prepare, re
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-OWN_NAMES = (
-    "environment-*",
-    "workshop-*",
-    "virtualenv-*",
-    "bootstrap-*.log",
-    "training-*",
-    "uv-*",
-    ".*.trash",
+OWN_NAMES = re.compile(
+    r"environment-(\d+|[0-9a-f]{64})|virtualenv-[0-9a-f]{16}(\.lock)?|uv-\d+\.\d+\.\d+(\.exe)?"
 )
-"""What tfup puts into its cache folder; nobody else calls things so."""
-COMMON_NAMES = (
-    *("app-data", "bytecode", "interpreters", "logs", "nsis", "prove", "uv", "wheels"),
-    *("bug.log", "doctor.txt", "start.log", "start.old.log"),
-    *("hypothesis", "mypy", "pytest", "ruff", "wine10*", "pipenv*"),
+"""What tfup puts into its cache folder under names that nobody else gives."""
+COMMON_NAMES = re.compile(
+    r"workshop-\w+|training-\w+|bootstrap-\w+\.log|\..*\.trash|app-data|bytecode|interpreters|nsis|prove|uv|wheels"
+    r"|bug\.log|doctor\.txt|start(\.old)?\.log"
+    r"|hypothesis|mypy|pytest|ruff"  # of tests/run.sh
 )
-"""The same, by names that others use, too; the last row is of tests/run.sh."""
+"""The same, under names that others give, too."""
+FOLDER_NAMES = re.compile(r"tfup(-\d+)?")
+"""How a cache folder is called that nobody has named."""
 KINDS = ("cache", "previous", "environment")
 """tfup's cache, the generation kept for undo, and the environment, which goes only by name."""
 
@@ -48,48 +44,52 @@ def removable(folder: Path, cache: Path, kinds: Collection[str] = KINDS[:2]) -> 
 def ours(cache: Path | None) -> list[Path]:
     """Return what of a cache folder is ours: all of it as one, or by name what lies beside files of others.
 
-    People set TFUP_CACHE_DIR to a folder that they have: a name that others use, too, counts only in a folder
-    that is called tfup or that holds nothing else.
+    People set TFUP_CACHE_DIR to a folder that they have. A name that others give, too, counts only in a
+    folder that is called tfup, or that has something of ours and nothing else.
     """
     if cache is None or is_link(cache) or not cache.is_dir():
         return []
     entries = sorted(cache.iterdir())
-    known = [path for path in entries if is_named(path, (*OWN_NAMES, *COMMON_NAMES))]
+    sure = [path for path in entries if OWN_NAMES.fullmatch(path.name)]
+    known = [path for path in entries if path in sure or COMMON_NAMES.fullmatch(path.name)]
+    if not sure and not FOLDER_NAMES.fullmatch(cache.name):
+        return []
     if known == entries:
         return [cache]
-    return known if cache.name == "tfup" else [path for path in known if is_named(path, OWN_NAMES)]
+    return known if FOLDER_NAMES.fullmatch(cache.name) else sure
 
 
-def is_named(path: Path, patterns: Collection[str]) -> bool:
-    """Tell whether the name of a path is one of these patterns."""
-    return any(fnmatchcase(path.name, pattern) for pattern in patterns)
-
-
-def clean(things: Collection[Removed], folder: Path, say: Callable[[str], None] | None = None) -> None:
+def clean(
+    things: Collection[Removed],
+    folder: Path,
+    say: Callable[[str], None] | None = None,
+    tell: Callable[[], None] = lambda: None,
+) -> None:
     """Remove what `removable` found. A run at work in the folder is waited for.
 
+    `tell` is called before the cache goes: the libraries that run us may be in there.
     Raises UnusableFolder or FolderBusy.
     """
     kept = [Path(thing.path) for thing in things if thing.what != "cache"]
     clean_project(Store(folder.absolute()), kept, say)
-    clean_cache(things)
+    tell()
+    clean_cache([Path(thing.path) for thing in things if thing.what == "cache"])
 
 
-def clean_cache(things: Collection[Removed]) -> None:
-    """Remove what is ours of a cache folder: each part leaves its place by one rename, then it is deleted.
+def clean_cache(paths: Collection[Path]) -> None:
+    """Remove a cache folder or parts of one; each part leaves its place by one rename, then it is deleted.
 
-    The environment that runs us may be among them, so nothing may be imported after that. What a kill leaves
-    is no environment that the next start would take for a whole one.
+    What a kill leaves is no environment that the next start would take for a whole one. What may not be
+    removed stays: on Windows, for one, the program that runs.
     """
     sys.dont_write_bytecode = True  # a late import would make the folder again
-    for place in [Path(thing.path) for thing in things if thing.what == "cache"]:
-        parts = [place] if is_named(place, (*OWN_NAMES, *COMMON_NAMES)) else sorted(place.iterdir())
-        for part in parts:
-            gone = part.with_name(f".{part.name}.{uuid4().hex}.trash")
-            part.rename(gone)
-            remove(gone)
-        with suppress(OSError):  # somebody has put something into it
-            place.rmdir()
+    for path in paths:
+        is_part = OWN_NAMES.fullmatch(path.name) or COMMON_NAMES.fullmatch(path.name)
+        for part in [path] if is_part else sorted(path.iterdir()):
+            with suppress(OSError):
+                remove(part.rename(part.with_name(f".{part.name}.{uuid4().hex}.trash")))
+        with suppress(OSError):  # a part is gone already, and somebody may have put something into the folder
+            path.rmdir()
 
 
 def clean_project(store: Store, paths: list[Path], say: Callable[[str], None] | None) -> None:

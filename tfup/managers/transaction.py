@@ -41,8 +41,8 @@ FILES = (
     *("requirements.tfup.txt", "pylock.tfup.toml", "environment.tfup.yml", PLAN),
 )
 """What tfup writes in a project; files of other names are the person's, and never touched."""
-HALVES = (".*.part", ".draft")
-"""How the names of files end that are being written, after a dot and their own name."""
+HALVES = (f".*{DRAFT}", ".draft")
+"""How the names of files end that are being written, after a dot and their own name; once also the second."""
 REASONS = {
     errno.EACCES: "a folder that you may not write",
     errno.EPERM: "a folder that you may not write",
@@ -155,7 +155,6 @@ def undo(folder: Path, *, say: Say | None = None, patience: float = PATIENCE) ->
     Raises NothingToUndo, UnusableFolder or FolderBusy.
     """
     store = Store(folder.absolute())
-    refuse_links(store)
     if not store.home.is_dir():
         raise nothing(store)
     prepare(store)
@@ -181,10 +180,7 @@ def recover(folder: Path, *, say: Say | None = None, patience: float = PATIENCE)
 
 def repair(store: Store) -> None:
     """Complete or take back what a killed run left; only for the holder of the lock."""
-    for half in store.home.glob(f".*{DRAFT}"):  # of the journal itself, too
-        half.unlink(missing_ok=True)
-    if store.journal.exists():
-        sweep(store)
+    sweep(store)
     phase = read_json(store.journal).get("phase")
     held = (store.draft / "generation.json").exists()
     if phase == COMMITTED:
@@ -318,11 +314,13 @@ def put_files(store: Store, manifest: Manifest, source: Path) -> None:
 
 
 def sweep(store: Store) -> None:
-    """Remove what a killed run left of a file that it was writing, as formats and uv.write_pylock do."""
-    for name in (*FILES, ".tfup/.gitignore"):
+    """Remove what a killed run left of the files that it was writing: see files.write_whole."""
+    for half in store.home.glob(HALVES[0]):  # of the journal itself, too
+        half.unlink(missing_ok=True)
+    for name in FILES if store.journal.exists() else ():
         place = Path(os.path.realpath(store.folder / name))
-        for half in HALVES:
-            for path in place.parent.glob(f".{glob.escape(place.name)}{half}"):
+        for pattern in HALVES:
+            for path in place.parent.glob(f".{glob.escape(place.name)}{pattern}"):
                 path.unlink(missing_ok=True)
 
 

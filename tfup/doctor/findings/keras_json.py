@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tfup.doctor import keras_config
 from tfup.doctor.trouble import Own, Repair, trouble
 from tfup.documents import ActiveBackend
+from tfup.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,13 +155,7 @@ def rewrite(path: Path, text: str) -> str:
     target = path.resolve()
     backup = free_backup(target)
     shutil.copy2(target, backup)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="ascii")
-        part.chmod(target.stat().st_mode)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(target, text.encode("ascii"))
     return f"{path} was repaired; the former one is {backup}"
 
 

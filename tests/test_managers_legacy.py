@@ -277,6 +277,18 @@ def test_what_was_resolved_once_needs_no_index(person: pytest.MonkeyPatch, base:
     assert before == resolve(base, ("rainy",), (), Mode(offline=True))
 
 
+def test_constraints_of_the_persons_stop_nothing_and_count(
+    person: pytest.MonkeyPatch, old: str, base: str, tmp_path: Path
+) -> None:
+    """pip 20.3 takes them for something to fetch where all is pinned; where it chooses, they bound it."""
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("cloudy<3\nsunny<2\n", encoding="utf-8")
+    person.setenv("PIP_CONSTRAINT", str(constraints))
+
+    assert () == sync(old, tmp_path, pin("sunny", "1.0"))
+    assert {"sunny": "1.0"} == versions(resolve(base, ("sunny",), ()))
+
+
 def test_index_that_is_not_there_is_no_contradiction(person: pytest.MonkeyPatch, base: str) -> None:
     """It is told apart from a wish that nothing meets."""
     person.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")

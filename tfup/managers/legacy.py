@@ -119,10 +119,17 @@ def make_tool(home: Path, mode: uv.Mode) -> None:
         new.rename(home)
 
 
-def run(python: Path, *arguments: str | Path, mode: uv.Mode, cache: Path | None = None) -> str:
+def run(
+    python: Path,
+    *arguments: str | Path,
+    mode: uv.Mode,
+    cache: Path | None = None,
+    constrained: bool = False,
+) -> str:
     """Run a module of an interpreter and return what it said; raises the TfupError that explains a failure.
 
-    pip says only to its log which index did not answer, and why. `cache` is a folder that it may use as its.
+    pip says only to its log which index did not answer, and why. `cache` is a folder that it may use as its,
+    `constrained` tells whether the person's constraints count.
     """
     command = [str(python), *map(str, arguments)]
     patient = mode._replace(patience=uv.SHORT_PATIENCE) if mode.live else mode
@@ -135,7 +142,8 @@ def run(python: Path, *arguments: str | Path, mode: uv.Mode, cache: Path | None 
             close_fds=False,  # the lock on the project is inherited: see transaction.locked
             encoding="utf-8",
             errors="replace",
-            env=environment(cache) | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
+            env=environment(cache, constrained=constrained)
+            | {"PIP_LOG": str(log), "TMPDIR": folder},  # a killed pip leaves much
             stdin=subprocess.DEVNULL,
         )
         said = done.stdout + done.stderr + "".join(f"{reason}\n" for reason in reasons(log))
@@ -151,8 +159,12 @@ def reasons(log: Path) -> list[str]:
     return re.findall(r"\b(Could not fetch URL .+ - skipping|Ignoring indexes: .*)$", text, re.MULTILINE)
 
 
-def environment(cache: Path | None = None) -> dict[str, str]:
-    """Return the environment of a pip of 2020."""
+def environment(cache: Path | None = None, *, constrained: bool = False) -> dict[str, str]:
+    """Return the environment of a pip of 2020.
+
+    Constraints say which version is chosen. Where all is pinned, this pip takes them for packages that it has
+    to fetch, or misses their hashes.
+    """
     known = pip_environment(os.environ)
     said = {
         # `sync` keeps the files themselves
@@ -160,9 +172,8 @@ def environment(cache: Path | None = None) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONWARNINGS": "ignore",  # pip says on every run that 2.7 has ended, as if that were news
     }
-    # who resolves has a cache of its own; where all is pinned with hashes, a constraint only does harm
-    pinned = {} if cache else {"PIP_CONSTRAINT": os.devnull}
-    return known | {name: value for name, value in said.items() if not known.get(name)} | pinned
+    none = {} if constrained else {"PIP_CONSTRAINT": os.devnull}
+    return known | {name: value for name, value in said.items() if not known.get(name)} | none
 
 
 # ---------------------------------------------------------------- what pip says when it fails

@@ -71,7 +71,8 @@ def install(pip: Callable[..., str], requirements: Sequence[str], bounds: Path, 
     """Install requirements under bounds; what was kept before need not be fetched."""
     places = (*["--no-index"] * offline, "--find-links", legacy.kept_files())
     try:
-        pip("install", *places, *OPTIONS, "--prefer-binary", "--constraint", bounds, *requirements)
+        options = (*places, *OPTIONS, "--prefer-binary", "--constraint", bounds)
+        pip("install", *options, *requirements, constrained=True)
     except PinGone as error:  # nothing is pinned yet: it is a wish that nothing meets
         sentence = f"On this Python nothing meets {', '.join(error.pins)}."
         raise Unresolvable(sentence, error.needs, "tfup versions") from error

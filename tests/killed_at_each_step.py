@@ -92,6 +92,19 @@ def survive(folder: Path, action: Callable[[Path], object], outcomes: dict[str, 
     return kills
 
 
+def undo_again(folder: Path) -> int:
+    """Kill an undo before each of its steps and run it again; return the kills."""
+    for step in itertools.count(1):
+        prepare(folder)
+        came = killed(lambda: undo(folder), step)
+        if not came:
+            return step - 1
+        undo(folder)
+        if state(folder) != "zero":
+            sys.exit(f"killed at step {step} and run again, undo brought {state(folder)}")
+    raise AssertionError
+
+
 def prepare(folder: Path) -> None:
     """Make a project of two generations anew."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -116,4 +129,4 @@ if __name__ == "__main__":
         place, lambda folder: install(folder, "two"), {"one": "zero", "two": "one"}, twice=deep
     )
     undos = survive(place, undo, {"one": "zero", "zero": "one"}, twice=deep)
-    sys.stdout.write(f"{installs} {undos}")
+    sys.stdout.write(f"{installs} {undos} {undo_again(place)}")

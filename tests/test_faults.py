@@ -9,6 +9,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -634,3 +635,53 @@ def pinned(folder: Path) -> str:
     """Return the version of TensorFlow that the requirements pin."""
     lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if line.startswith("tensorflow==")).split("==")[1].split()[0]
+
+
+# ---------------------------------------------------------------- signals
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("times", [1, 20])
+def test_signals_in_an_upgrade_leave_all_as_it_was(
+    clone: Clone, tmp_path: Path, name: str, times: int
+) -> None:
+    """A key that is held down does not break the roll-back, and what is said at the end is true."""
+    assert 0 == clone.run(*OLD, cwd=tmp_path).code
+    process = clone.start(*NEW, cwd=tmp_path)
+    wait_for(tmp_path / ".tfup" / "previous.new" / ".venv")
+    for _ in range(times):
+        process.send_signal(getattr(signal, name))
+        time.sleep(0.01)
+    said = process.communicate(timeout=60)[1]
+
+    assert (6, True) == (process.returncode, "Stopped; nothing is left half done." in said), said
+    assert not (tmp_path / ".tfup" / "journal.json").exists()
+    assert "98.0.0" == pinned(tmp_path) == version_of(tmp_path)
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(40, marks=pytest.mark.slow)])
+def test_an_undo_that_is_stopped_and_run_again_ends_where_it_was_going(
+    clone: Clone, tmp_path: Path, kills: int
+) -> None:
+    """Ctrl-C at any moment: a stopped undo says so, and the same command goes on."""
+    moments = random.Random(20261201)  # noqa: S311 - moments, not secrets
+    for words in (OLD, NEW):
+        assert 0 == clone.run(*words, cwd=tmp_path).code
+    there = "99.0.0"
+    for _ in range(kills):
+        process = clone.start("undo", cwd=tmp_path)
+        time.sleep(moments.uniform(0.05, 0.25))
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+        if "is as it was" not in said:
+            assert 0 == clone.run("undo", cwd=tmp_path).code
+        there = {"99.0.0": "98.0.0", "98.0.0": "99.0.0"}[there]
+        assert there == pinned(tmp_path) == version_of(tmp_path)
+
+
+def wait_for(path: Path) -> None:
+    """Return once a path is there."""
+    end = time.monotonic() + 60
+    while not os.path.lexists(path):
+        assert time.monotonic() < end
+        time.sleep(0.002)

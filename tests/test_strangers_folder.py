@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,6 +97,109 @@ def test_a_link_in_our_corner_is_told_with_what_to_type(clone: Clone, tmp_path: 
     assert (2, "error: unusable-folder") == (run.code, run.err.splitlines()[0])
     assert f"hint: mv {project}/.tfup {project}/.tfup.not-ours" in run.err
     assert 0 == clone.run(*INSTALL, cwd=project).code
+
+
+@pytest.mark.parametrize("words", [INSTALL, ("pin",), ("undo",), ("check",)], ids=" ".join)
+def test_a_journal_of_anothers_making_is_set_apart(
+    clone: Clone, tmp_path: Path, victim: Path, words: tuple[str, ...]
+) -> None:
+    """A draft that came with the folder is never put back through a link, and is not lost."""
+    project = tmp_path / "project"
+    draft = project / ".tfup" / "previous.new"
+    draft.mkdir(parents=True)
+    (project / "Pipfile").symlink_to("../victim/thesis")
+    (project / ".tfup" / "journal.json").write_text('{"schema": 1, "phase": "open"}', encoding="utf-8")
+    manifest = {"files": ["Pipfile"], "environment": False}
+    (draft / "generation.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (draft / "Pipfile").write_text("touch owned", encoding="utf-8")
+
+    run = clone.run(*words, cwd=project)
+
+    assert ("mine", "touch owned") == (
+        (victim / "thesis").read_text(encoding="utf-8"),
+        next(project.glob(".tfup/not-made-here-*/previous.new/Pipfile")).read_text(encoding="utf-8"),
+    )
+    assert "it was set apart in" in run.out, run.err
+    assert "error: bug" not in run.err
+
+
+def test_a_generation_of_anothers_making_is_never_brought_back(
+    clone: Clone, tmp_path: Path, victim: Path
+) -> None:
+    """Undo would have deleted what a link leads to; an install keeps the stranger's generation beside."""
+    project = tmp_path / "project"
+    (project / ".tfup" / "previous").mkdir(parents=True)
+    (project / "requirements.txt").symlink_to(victim / "thesis")
+    (project / ".tfup" / "previous" / "generation.json").write_text('{"files": []}', encoding="utf-8")
+
+    run = clone.run("undo", cwd=project)
+    installed = clone.run(*INSTALL, cwd=project)
+
+    assert (1, "error: nothing-to-undo") == (run.code, run.err.splitlines()[0])
+    assert "one of another's making" in run.err
+    assert (0, "mine") == (installed.code, (victim / "thesis").read_text(encoding="utf-8")), installed.err
+    assert 1 == len([*project.glob(".tfup/not-made-here-*/previous/generation.json")])
+
+
+def test_an_environment_of_anothers_making_is_made_anew(clone: Clone, tmp_path: Path) -> None:
+    """One that says that it is as asked is not run before it is replaced, and undo brings it back."""
+    first, project = tmp_path / "first", tmp_path / "project"
+    first.mkdir()
+    assert 0 == clone.run(*INSTALL, cwd=first).code
+    shutil.copytree(first, project, symlinks=True)
+    site = next(project.glob(".venv/lib/python*/site-packages"))
+    (site / "sitecustomize.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')", encoding="utf-8")
+
+    run = clone.run(*INSTALL, "--json", cwd=project)
+
+    assert (0, True) == (run.code, run.document["environment"]["made"]), run.err
+    assert not (tmp_path / "owned").exists()
+    assert not clone.run(*INSTALL, "--json", cwd=project).document["environment"]["made"]
+    assert 0 == clone.run("undo", cwd=project).code
+    assert (site / "sitecustomize.py").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "doctor"])
+def test_a_python_that_lies_in_the_folder_is_run_only_when_asked(
+    clone: Clone, tmp_path: Path, command: str
+) -> None:
+    """Environments that are made here link to a Python outside; a cloned program says what it likes."""
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (tmp_path / ".venv" / "pyvenv.cfg").touch()
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n", encoding="utf-8")
+    python.chmod(0o755)
+
+    run = clone.run(command, cwd=tmp_path)
+
+    assert (2, "error: strange-environment") == (run.code, run.err.splitlines()[0])
+    assert f"hint: tfup {command} --yes" in run.err
+    assert not (tmp_path / "owned").exists()
+    assert "error: bug" not in clone.run(command, "--yes", cwd=tmp_path).err
+    assert (tmp_path / "owned").exists()
+
+
+def test_only_an_environment_of_ours_is_cleaned_away(clone: Clone, tmp_path: Path) -> None:
+    """What pip or Pipenv made there is the person's to remove."""
+    (tmp_path / ".venv" / "photos").mkdir(parents=True)
+
+    run = clone.run("clean", "--project", str(tmp_path), cwd=tmp_path)
+
+    assert (0, True) == (run.code, (tmp_path / ".venv" / "photos").exists()), run.err
+    assert "was not made by tfup, and stays" in run.out
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder that belongs to someone else")
+@pytest.mark.parametrize("words", [INSTALL, ("pin",), ("undo",), ("check",), ("clean",)], ids=" ".join)
+def test_a_corner_of_somebody_else_is_refused(clone: Clone, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Its owner may put a link there at any moment."""
+    (tmp_path / ".tfup" / "previous").mkdir(parents=True)
+    os.chown(tmp_path / ".tfup", 4711, 4711)
+
+    run = clone.run(*words, cwd=tmp_path)
+
+    assert (2, "error: unusable-folder") == (run.code, run.err.splitlines()[0])
+    assert "the user with the number 4711" in run.err
 
 
 def test_cleaning_a_folder_that_the_person_had_leaves_their_files(

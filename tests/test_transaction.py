@@ -17,6 +17,7 @@ import pytest
 
 from tests import loopback_index
 from tfup.errors import FolderBusy, InstallFailed, NothingToUndo, UnusableFolder
+from tfup.files import write_whole
 from tfup.managers.transaction import set_aside, transaction, undo
 
 if TYPE_CHECKING:
@@ -333,6 +334,39 @@ def test_a_kill_at_any_step_is_survived(tmp_path: Path, depth: str) -> None:
 
     assert 0 == done.returncode
     assert min(map(int, said)) > 15
+
+
+def test_a_copy_that_a_power_cut_emptied_is_not_put_back(project: Path) -> None:
+    """The next run leaves the file that is there; half a file in its place would be a loss."""
+    code = (
+        "import os, sys; from pathlib import Path; from tests.test_transaction import change\n"
+        "from tfup.managers.transaction import transaction\n"
+        "with transaction(Path(sys.argv[1])):\n"
+        "    change(Path(sys.argv[1]), 'new'); os._exit(9)"
+    )
+    child("-c", code, str(project)).communicate(timeout=30)
+    (project / ".tfup" / "previous.new" / "Pipfile").write_text("", encoding="utf-8")
+
+    with transaction(project):
+        pass
+
+    assert ("new", "old") == (state(project)["Pipfile"], state(project)[".venv/name"])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_mode_and_owner_of_a_file_survive_its_change_and_undo(project: Path) -> None:
+    """A Pipfile with a password in it stays closed to others."""
+    pipfile = project / "Pipfile"
+    pipfile.chmod(0o600)
+    os.chown(pipfile, 4711, 4711)
+
+    with transaction(project):
+        write_whole(pipfile, b"new")
+        written = pipfile.stat()
+    undo(project)
+
+    for state_then in (written, pipfile.stat()):
+        assert (0o600, 4711) == (state_then.st_mode & 0o777, state_then.st_uid)
 
 
 def test_the_next_run_waits_for_what_a_killed_one_left_running(project: Path) -> None:

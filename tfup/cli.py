@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from tfup import arguments as words
 from tfup.errors import Bug, Interrupted, Need, NoBuildFits, TfupError
 from tfup.report import Report, describe_machine, waiting_text
+from tfup.signals import ignore_all, listen
 from tfup.voice import open_streams
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from tfup.model import Machine, Plan, Project, Wish
+    from tfup.model import Environment, Machine, Plan, Project, Wish
 
 
 CHECK_SECONDS = 900.0  # a cold disk and a slow machine take minutes for the first import; nobody waits longer
@@ -35,16 +35,16 @@ def install(arguments: Namespace, report: Report) -> int:
 
     folder = project_folder(arguments)
     machine = look(arguments, report)
-    waiting = partial(report.line, "working", "waiting")
+    telling = partial(report.line, "working", "project")
     if not arguments.dry_run:
-        recover(folder, say=waiting)
+        recover(folder, say=telling)
     plan = make_plan(arguments, machine, folder, report)
     report.plan(plan)
     refuse_without_choice(plan)
     if arguments.dry_run:
         return tell(report, arguments, plan)
     log = managers.new_log(folder)
-    with transaction(folder, say=waiting) as generation:
+    with transaction(folder, say=telling) as generation:
         with report.stage("files") as facts:
             project = formats.write(plan, folder, managers.configured_sources(os.environ))
             facts.append(", ".join(Path(file).name for file in files_of(project)))
@@ -103,7 +103,7 @@ def pin(arguments: Namespace, report: Report) -> int:
     planned = make_plan(arguments, look(arguments, report), folder, report)
     report.plan(planned)
     refuse_without_choice(planned)
-    with transaction(folder, say=partial(report.line, "working", "waiting")):
+    with transaction(folder, say=partial(report.line, "working", "project")):
         project = formats.write(planned, folder, managers.configured_sources(os.environ))
     if report.json:
         report.document(documents.PinDocument(planned, project))
@@ -120,6 +120,7 @@ def check(arguments: Namespace, report: Report) -> int:
     folder = recovered_folder(arguments, report)
     names = checks.known(arguments.only) if arguments.only else None
     environment, plan = managers.find(folder), formats.read_plan(folder)
+    refuse_stranger(environment, folder, arguments, report)
     settings = training.asked(arguments, folder)
     if arguments.report:
         html_report.make_sure(arguments.report)
@@ -164,9 +165,11 @@ def doctor(arguments: Namespace, report: Report) -> int:
     """Say what is not well in an environment and around it; with --fix, repair what can be repaired."""
     from tfup import documents, managers
     from tfup.doctor import doctor
+    from tfup.doctor.patient import choose_environment
     from tfup.folders import cache_folder
 
     folder = recovered_folder(arguments, report)
+    refuse_stranger(choose_environment(folder, os.environ), folder, arguments, report)
     patient = doctor.admit(folder, look(arguments, report), os.environ)
     log = managers.new_log(folder) if (folder / ".tfup").is_dir() else cache_folder(os.environ) / "doctor.txt"
     first = last = doctor.diagnose(patient)
@@ -201,7 +204,7 @@ def undo(arguments: Namespace, report: Report) -> int:
     from tfup.managers.transaction import undo
 
     folder = project_folder(arguments)
-    undo(folder)
+    undo(folder, say=partial(report.line, "working", "project"))
     back = formats.read_plan(folder)
     choice = back.choice if back else None
     document = documents.UndoDocument(
@@ -239,6 +242,8 @@ def clean(arguments: Namespace, report: Report) -> int:
     kinds = cleaning.KINDS if arguments.project else cleaning.KINDS[:2]
     things = cleaning.removable(folder, cache_folder(os.environ), kinds)
     freed = sum(thing.bytes for thing in things)
+    if arguments.project and cleaning.leaves(folder, things):
+        report.line("warning", "environment", f"{folder / '.venv'} was not made by tfup, and stays")
 
     def tell() -> None:
         if report.json:
@@ -249,7 +254,7 @@ def clean(arguments: Namespace, report: Report) -> int:
     if arguments.dry_run:
         tell()
     else:
-        cleaning.clean(things, folder, partial(report.line, "working", "waiting"), tell)
+        cleaning.clean(things, folder, partial(report.line, "working", "project"), tell)
     return 0
 
 
@@ -371,8 +376,19 @@ def recovered_folder(arguments: Namespace, report: Report) -> Path:
     from tfup.managers.transaction import recover
 
     folder = project_folder(arguments)
-    recover(folder, say=partial(report.line, "working", "waiting"))
+    recover(folder, say=partial(report.line, "working", "project"))
     return folder
+
+
+def refuse_stranger(environment: Environment, folder: Path, arguments: Namespace, report: Report) -> None:
+    """Raise StrangeEnvironment where nobody asked to run a stranger's Python; say it where it is run."""
+    from tfup.managers import strangers
+
+    named = bool(arguments.project) and Path(environment.folder) == folder
+    if not strangers.is_known(environment, os.environ):
+        if not (named or arguments.yes):
+            strangers.refuse(environment, arguments.command)
+        report.line("working", "environment", f"{environment.folder} is not of tfup's making here; it is run")
 
 
 def home() -> Path:
@@ -409,10 +425,7 @@ def tell(report: Report, arguments: Namespace, planned: Plan) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every failure has one form."""
     open_streams()
-    for name in ("SIGTERM", "SIGHUP"):  # the terminal was closed, or ssh has lost it
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
-            signal.signal(number, interrupt)
+    listen()
     given = list(sys.argv[1:] if argv is None else argv)
     report = Report(json="--json" in given)
     try:
@@ -424,17 +437,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TfupError as error:
         code = report.error(error)
     except KeyboardInterrupt:
+        ignore_all()
         code = report.error(
             Interrupted("Stopped; nothing is left half done.", hint="tfup (the same command) goes on")
         )
     except Exception as error:  # noqa: BLE001 -- the last door: what nobody foresaw gets our form too
         code = report.error(bug(error, given))
     return report.end(code)
-
-
-def interrupt(_signal: int, _frame: object) -> NoReturn:
-    """Turn SIGTERM and SIGHUP into what Ctrl-C is, so that the transaction puts everything back."""
-    raise KeyboardInterrupt
 
 
 def bug(error: Exception, given: Sequence[str]) -> Bug:

@@ -86,6 +86,13 @@ class NoEnvironment(TfupError):
     reference = "no-environment"
 
 
+class StrangeEnvironment(TfupError):
+    """The environment of this folder may be a stranger's, and looking into it would run a program in it."""
+
+    reference = "strange-environment"
+    exit_code = 2
+
+
 class InstallFailed(TfupError):
     """Making the environment failed; the former state was put back."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -40,6 +42,41 @@ def write_whole(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file of the person's alone, unless one is there by then: the first of several writers wins.
+
+    Raises OSError.
+    """
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}{DRAFT}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a disk that knows one name for each file
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file with its mode, times and owner, and let the copy reach the disk. Raises OSError."""
+    shutil.copy2(source, target)
+    with suppress(PermissionError):  # Windows syncs nothing that is read-only, as the source may be
+        descriptor = os.open(target, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+        try:
+            keep_owner_and_mode(descriptor, source)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def keep_owner_and_mode(descriptor: int, path: Path) -> None:
     """Give an open file the owner and the mode of the file that it will replace, as far as we may."""
     if os.name != "posix" or not path.is_file() or path.is_symlink():
@@ -58,6 +95,15 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a document, or an empty one where there is none that can be read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def open_log(path: Path) -> FileIO:

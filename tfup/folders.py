@@ -23,6 +23,31 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return next((place for place in places if place.is_absolute()), None) or temporary_folder()
 
 
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Return where tfup keeps what outlives its cache: in the home folder that the system knows.
+
+    A service, cron and sudo set other variables, and what one run has written the next is to believe. Raises
+    RuntimeError where there is no home folder.
+    """
+    home = Path(home_by_number() or environ.get("HOME") or environ.get("USERPROFILE", ""))
+    if not home.is_absolute():
+        sentence = "There is no home folder."
+        raise RuntimeError(sentence)
+    return home / ".local" / "state" / "tfup"
+
+
+def home_by_number() -> str | None:
+    """Return the home folder that the system's list of users gives this one, None where it does not."""
+    try:
+        import pwd
+    except ImportError:  # Windows
+        return None
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return None
+
+
 def make_cache(environ: Mapping[str, str]) -> Path:
     """Make tfup's cache folder and return it; what lies in it is run.
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tfup.doctor.findings import Subject
     from tfup.doctor.trouble import Repair, State, Trouble
     from tfup.managers import uv
-    from tfup.managers.transaction import Store
+    from tfup.managers.corner import Store
     from tfup.model import Machine, Outcome
 
 CHECKS = ("import_tensorflow", "hello_session", "keras_backend")
@@ -226,7 +226,7 @@ def mend(patient: Patient, first: Diagnosis, hands: Hands) -> tuple[Diagnosis, t
                 changed = changed or (succeeded and repair.changes_environment)
             diagnosis = diagnose(readmit(patient))
         if kept and not changed:
-            from tfup.managers.transaction import remove
+            from tfup.managers.corner import remove
 
             remove(
                 kept.draft / ".venv"

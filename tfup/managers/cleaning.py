@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tfup.documents import Removed
-from tfup.files import is_link
-from tfup.managers.transaction import Store, discard, empty, locked, prepare, remove, repair
+from tfup.files import is_link, read_json
+from tfup.managers import venv
+from tfup.managers.corner import Store, discard, empty, prepare, remove
+from tfup.managers.transaction import is_strange, locked, repair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -37,8 +39,21 @@ def removable(folder: Path, cache: Path, kinds: Collection[str] = KINDS[:2]) -> 
     """Return what is there of KINDS, with the bytes that removing it gives back."""
     there = {kind: path for kind, path in places(folder, cache).items() if kind in kinds}
     found = [("cache", path) for path in ours(there.pop("cache", None))]
-    found += [(kind, path) for kind, path in there.items() if os.path.lexists(path)]
+    found += [(kind, path) for kind, path in there.items() if is_tfups(kind, path)]
     return tuple(Removed(kind, str(path), size(path)) for kind, path in found)
+
+
+def is_tfups(kind: str, path: Path) -> bool:
+    """Tell whether a generation or an environment is there, and tfup's: others are the person's to remove."""
+    if kind == "environment":
+        return is_link(path) or "tfup" in read_json(path / venv.STAMP)
+    return os.path.lexists(path) and not is_strange(path)
+
+
+def leaves(folder: Path, things: Collection[Removed]) -> bool:
+    """Tell whether the environment of a project is there and is not among what goes."""
+    place = Store(folder.absolute()).environment
+    return os.path.lexists(place) and str(place) not in {thing.path for thing in things}
 
 
 def ours(cache: Path | None) -> list[Path]:
@@ -98,7 +113,7 @@ def clean_project(store: Store, paths: list[Path], say: Callable[[str], None] | 
         return
     prepare(store)
     with locked(store, say, 600.0):
-        repair(store)
+        repair(store, say)
         for path in paths:
             discard(store, path)
         empty(store.trash)

@@ -12,10 +12,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfup.files import read_json
 from tfup.formats.environment_yml import conda_part
 from tfup.machine.probe import Live
 from tfup.managers import conda_programs, in_use, uv, venv
-from tfup.managers.transaction import read_json, set_aside
+from tfup.managers.transaction import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -468,12 +468,13 @@ def announced(mode: Mode, program: str = "uv") -> Iterator[None]:
             say(f"{program} is still at work after {time.monotonic() - start:.0f} s; Ctrl-C puts all back")
 
     thread = threading.Thread(target=tell, name="announcer")
-    thread.start()
     try:
+        thread.start()  # in here, for Ctrl-C may come while it starts, and it would go on for ever
         yield
     finally:
         over.set()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 def execute(

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import tfup
 from tfup import tables
 from tfup.errors import Bug, TfupError
+from tfup.files import read_json
 from tfup.managers import furnishing, in_use, legacy, uv
-from tfup.managers.transaction import read_json, set_aside
+from tfup.managers.transaction import set_aside
 from tfup.model import Environment
+from tfup.seals import is_sealed, put_seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from tfup.model import Choice, Plan, Project
 
 
+STAMP = "tfup.json"
+"""What an environment was made from and what it holds, in its folder; its seal lies beside it."""
 KINDS = ("conda", "backend", "libraries", "system_packages", "cuda")
 """What is noted of an environment only where it has it: one that has will not do where none is asked for."""
 
@@ -143,16 +147,24 @@ def wanted(project: Project, choice: Choice) -> dict[str, Any]:
 
 def stamp(folder: Path, asked: dict[str, Any]) -> None:
     """Note in an environment what it was made from and what it holds; the last step of making it."""
-    noted = read_json(folder / "tfup.json") | asked | {"tfup": tfup.__version__, "packages": packages(folder)}
-    (folder / "tfup.json").write_text(json.dumps(noted, indent=1), encoding="utf-8")
+    noted = read_json(folder / STAMP) | asked | {"tfup": tfup.__version__, "packages": packages(folder)}
+    (folder / STAMP).write_text(json.dumps(noted, indent=1), encoding="utf-8")
+    put_seal(folder / STAMP)
 
 
 def is_as_asked(folder: Path, asked: dict[str, Any]) -> bool:
-    """Tell whether an environment was made from these files, holds what it held then, and runs."""
-    noted = read_json(folder / "tfup.json")
+    """Tell whether we made an environment here from these files, it holds what it held then, and runs."""
+    if not is_own(folder):
+        return False
+    noted = read_json(folder / STAMP)
     same = asked.items() <= noted.items() and noted.get("packages") == packages(folder)
     of_one_kind = all(asked.get(kind) == noted.get(kind) for kind in KINDS)
     return same and of_one_kind and is_whole(folder) and runs(uv.interpreter(folder))
+
+
+def is_own(folder: Path) -> bool:
+    """Tell whether tfup made an environment at this place for this person; nothing of another's is run."""
+    return is_sealed(folder / STAMP)
 
 
 def is_whole(folder: Path) -> bool:

@@ -59,6 +59,12 @@ def pin(name: str, version: str, digest: str | None = None) -> str:
     return f"{name}=={version} --hash=sha256:{digest or sha256(WHEELS[f'{name}-{version}-{TAG}.whl'])}\n"
 
 
+def strangers(file: str) -> bytes:
+    """Return a wheel of somebody else's by the name of one of ours."""
+    name, version, *_ = file.split("-")
+    return wheel(name, version, content="evil = True\n")[1]
+
+
 CREDENTIALS = "joe:s3cret-of-joe"
 """What the manner `locked` wants to hear."""
 
@@ -87,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         elif manner == "gone" and name in WHEELS:
             self.send_error(404)
         elif name in WHEELS:
-            self.send_file(manner, WHEELS[name])
+            self.send_file(manner, name)
         else:
             self.send_page(manner, name)
 
@@ -98,8 +104,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def send_file(self, manner: str, content: bytes) -> None:
-        """Send a wheel: whole, cut in the middle, or another one."""
+    def send_file(self, manner: str, name: str) -> None:
+        """Send a wheel: whole, cut in the middle, or another one; the page of `stranger` has its hash."""
+        content = strangers(name) if manner in {"stranger", "swapped"} else WHEELS[name]
         length = len(content)
         if manner == "half":
             content = content[: length // 2]
@@ -111,7 +118,8 @@ class Handler(BaseHTTPRequestHandler):
     def send_page(self, manner: str, name: str) -> None:
         """Send the page of a project, or half of it."""
         ours = (item for item in WHEELS.items() if item[0].split("-")[0].replace("_", "-") == name)
-        files = {file: sha256(content) for file, content in ours}
+        sent = ((file, strangers(file) if manner == "stranger" else content) for file, content in ours)
+        files = {file: sha256(content) for file, content in sent}
         mark = ' data-yanked="broken &quot;twice&quot;"' if manner == "yanked" else ""
         links = (f'<a href="{file}#sha256={digest}"{mark}>{file}</a>' for file, digest in files.items())
         page = f"<html><body>{''.join(links)}</body></html>".encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -76,6 +77,7 @@ def mend(
     index: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., tuple[Diagnosis, tuple[str, ...]]]:
     """Return the repair of a case, with uv that has nothing but these wheels."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # it may name further indexes
     monkeypatch.setenv("UV_NO_INDEX", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(index))
     monkeypatch.setenv("UV_CACHE_DIR", str(index / "cache"))

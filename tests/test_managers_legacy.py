@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,14 +14,13 @@ from tests.loopback_index import pin
 from tests.pythons import interpreters
 from tfup.errors import IndexUnreachable, InstallFailed, PinGone, TfupError, Unresolvable, WrongFile
 from tfup.folders import cache_folder
-from tfup.managers import legacy
+from tfup.managers import hashed, legacy
 from tfup.managers.failures import explain
 from tfup.managers.legacy_resolver import resolve
 from tfup.managers.uv import PLAIN, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from tfup.managers.uv import Resolved
 
@@ -295,3 +295,49 @@ def test_index_that_is_not_there_is_no_contradiction(person: pytest.MonkeyPatch,
 
     with pytest.raises(IndexUnreachable):
         resolve(base, ("rainy",), ())
+
+
+def test_what_is_borrowed_for_an_old_python_is_what_the_index_announced(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path
+) -> None:
+    """pip downloads once; what is there stays out, and the log keeps the pin with its hash."""
+    place = borrowing(old, tmp_path)
+
+    hashed.install(place, hashed.resolve(place, ["rainy"], {"sunny": "1.0"}))
+
+    assert ["rainy.py"] == [path.name for path in (tmp_path / "libraries").glob("*.py")]
+    digest = loopback_index.sha256(loopback_index.WHEELS[f"rainy-1.0-{loopback_index.TAG}.whl"])
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert f"rainy==1.0 \\\n    --hash=sha256:{digest}\n" in log
+
+
+def test_nothing_is_borrowed_for_an_old_python_from_an_index_that_sends_another_file(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path, address: str
+) -> None:
+    """pip checks what it downloads against the page."""
+    person.setenv("UV_DEFAULT_INDEX", f"http://{address}/swapped/simple")
+
+    with pytest.raises(WrongFile):
+        hashed.resolve(borrowing(old, tmp_path), ["heavy"], {})
+
+
+def borrowing(old: str, folder: Path) -> hashed.Destination:
+    """Return a folder for what an old Python lacks."""
+    return hashed.Destination(old, Mode(log=folder / "log"), {}, folder=folder / "libraries", old=True)
+
+
+def test_a_pin_is_installed_again_for_an_old_python(
+    person: pytest.MonkeyPatch, old: str, tmp_path: Path
+) -> None:
+    """Also where pip believes that it is there."""
+    sync(old, tmp_path, pin("sunny", "1.0"))
+    words = [old, "-c", "import sunny; print(sunny.__file__.replace('.pyc', '.py'))"]
+    module = Path(subprocess.check_output(words, text=True).strip())
+    module.unlink()
+    digest = loopback_index.sha256(loopback_index.WHEELS[f"sunny-1.0-{loopback_index.TAG}.whl"])
+    known = {"sunny==1.0": (f"sha256:{digest}",)}
+
+    place = hashed.Destination(old, Mode(log=tmp_path / "log"), known, old=True)
+    hashed.install(place, hashed.with_hashes(place, ["sunny==1.0"]))
+
+    assert module.exists()

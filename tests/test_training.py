@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -167,6 +168,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for package in (*LIBRARIES, Package("scikit-learn", "2.0", ("numpy>=2",)), Package("numpy", "2.1")):
         pack(package, tmp_path / "shelf")
     for name, value in (
+        ("PIP_CONFIG_FILE", os.devnull),
         ("UV_NO_INDEX", "1"),
         ("UV_OFFLINE", "1"),
         ("UV_FIND_LINKS", str(tmp_path / "shelf")),

@@ -27,7 +27,7 @@ from tfup.errors import (
     UsageError,
 )
 from tfup.folders import cache_folder
-from tfup.managers import legacy, uv
+from tfup.managers import hashed, legacy, uv
 from tfup.model import Outcome
 
 if TYPE_CHECKING:
@@ -140,8 +140,9 @@ def without_libraries(error: TfupError) -> Outcome:
 def borrowed(python: str, mode: uv.Mode) -> Iterator[str]:
     """Yield a folder with what an environment lacks of LIBRARIES, empty text where it lacks nothing.
 
-    They are resolved under the versions that the environment has, and come after it on the path, so that
-    they change nothing in it; the folder is removed afterwards.
+    They are resolved under the versions that the environment has, each file is the one that the index
+    announced, and they come after the environment on the path, so that they change nothing in it; the folder
+    is removed afterwards.
     """
     there = installed(python)
     missing = [name for name in LIBRARIES if name not in there.versions]
@@ -151,16 +152,10 @@ def borrowed(python: str, mode: uv.Mode) -> Iterator[str]:
     if mode.say:
         mode.say(f"fetching {' and '.join(missing)} for this run; the environment stays as it is")
     with scratch() as folder:
-        place = folder / "libraries"
-        pins = folder / "constraints.txt"
-        pins.write_text("".join(f"{name}=={version}\n" for name, version in there.versions.items()))
-        options = ["--target", str(place), "--only-binary", ":all:", "--constraint", str(pins)]
-        if legacy.is_legacy(there.python):
-            legacy.run(Path(python), "-m", "pip", "install", "--quiet", *options, *missing, mode=mode)
-        else:
-            linked = uv.link_mode(folder)
-            uv.run("pip", "install", "--python", python, *linked, *options, *missing, mode=mode)
-        yield str(place)
+        old = legacy.is_legacy(there.python)
+        place = hashed.Destination(python, mode, {}, folder=folder / "libraries", old=old)
+        hashed.install(place, hashed.resolve(place, missing, there.versions))
+        yield str(place.folder)
 
 
 class Installed(NamedTuple):

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from tfup.doctor.findings import Subject
     from tfup.doctor.trouble import Repair, State, Trouble
-    from tfup.managers import uv
     from tfup.managers.corner import Store
+    from tfup.managers.hashed import Destination
     from tfup.model import Machine, Outcome
 
 CHECKS = ("import_tensorflow", "hello_session", "keras_backend")
@@ -273,33 +273,40 @@ def carry_out(patient: Patient, finding: Finding, repair: Repair, hands: Hands) 
 
 def steps(patient: Patient, repair: Repair, hands: Hands) -> Iterator[str]:
     """Do the parts of a repair, and yield what each did."""
-    from tfup.managers import uv
-
-    mode = uv.Mode(hands.offline, hands.log)
-    python = patient.environment.python
     if repair.act:
         yield repair.act()
-    again = [word for pin in repair.reinstall for word in ("--reinstall-package", pin.partition("==")[0])]
+    if repair.uninstall or repair.reinstall or repair.install:
+        yield from change_packages(destination(patient, hands), repair)
+
+
+def change_packages(place: Destination, repair: Repair) -> Iterator[str]:
+    """Do what a repair does with packages, and yield what was done."""
+    from tfup.managers import hashed, uv
+
+    again = hashed.with_hashes(place, repair.reinstall)
     if repair.uninstall:
-        if repair.reinstall:  # nothing goes before what comes in its place is there
-            install(python, ["--dry-run", "--no-deps", *again, *repair.reinstall], mode)
-        uv.run("pip", "uninstall", "--python", python, *repair.uninstall, mode=mode)
+        if again:  # nothing goes before what comes in its place is there
+            hashed.rehearse(place, again)
+        uv.run("pip", "uninstall", "--python", place.python, *repair.uninstall, mode=place.mode)
         yield f"removed {', '.join(repair.uninstall)}"
-    if repair.reinstall:
-        install(python, ["--no-deps", *again, *repair.reinstall], mode)
+    if again:
+        hashed.install(place, again)
         yield f"installed {', '.join(repair.reinstall)} again"
     if repair.install:
-        install(python, list(repair.install), mode)
+        if pins := hashed.changes(place, repair.install):
+            hashed.install(place, hashed.with_hashes(place, pins))
         yield f"installed {repair.install[0]}"
 
 
-def install(python: str, words: list[str], mode: uv.Mode) -> None:
-    """Let uv install."""
-    from tfup.managers import uv
+def destination(patient: Patient, hands: Hands) -> Destination:
+    """Return where a repair puts packages, with the hashes that the project knows."""
+    from tfup.formats import read_hashes
+    from tfup.managers import legacy, uv
+    from tfup.managers.hashed import Destination
 
-    uv.run(
-        "pip", "install", "--python", python, *uv.link_mode(Path(python)), *words, *mode.network, mode=mode
-    )
+    known = read_hashes(patient.folder) if patient.is_ours else {}
+    old = patient.inside is not None and legacy.is_legacy(patient.inside.version)
+    return Destination(patient.environment.python, uv.Mode(hands.offline, hands.log), known, old=old)
 
 
 def keep(patient: Patient, stack: ExitStack, hands: Hands) -> Store:

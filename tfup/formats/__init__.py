@@ -24,7 +24,7 @@ from tfup.model import Plan, Project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MADE_BY", "Source", "locate", "read_pipfile", "read_plan", "write"]
+__all__ = ["MADE_BY", "Source", "locate", "read_hashes", "read_pipfile", "read_plan", "write"]
 
 MARKED_LINES = 3
 SIZE_LIMITS = {"Pipfile": 1_000_000, "Pipfile.lock": 100_000_000}
@@ -66,6 +66,14 @@ def read_plan(folder: Path) -> Plan | None:
         return msgspec.json.decode(Path(locate(folder).plan).read_bytes(), type=Plan)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def read_hashes(folder: Path) -> requirements.Hashes:
+    """Return the hashes of a project's pins: those of our requirements.txt, else of the plan."""
+    plan, file = read_plan(folder), Path(locate(folder).requirements)
+    planned = {f"{pin.name}=={pin.version}": pin.hashes for pin in plan.pins if pin.hashes} if plan else {}
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return planned | requirements.read_hashes(text)
 
 
 def read_pipfile(folder: Path) -> pipfile.PipfileWish:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -12,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
 
 from tfup.errors import InstallFailed, Need, TfupError, WrongFile
 from tfup.folders import make_cache
@@ -23,19 +26,14 @@ from tfup.tables import DATA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tfup.formats.requirements import Hashes
     from tfup.managers.failures import Kinds
 
 OLDEST_OF_UV = (3, 6)
 REQUIREMENTS = DATA / "virtualenv.txt"
 YANKED = re.compile(r"is a yanked version: '([\w.-]+)' candidate \(version (\S+) at")
-OPTIONS = (
-    "--no-deps",
-    "--require-hashes",
-    "--no-build-isolation",
-    "--disable-pip-version-check",
-    "--no-input",
-    "--quiet",
-)
+QUIETLY = ("--disable-pip-version-check", "--no-input", "--quiet")
+OPTIONS = ("--no-deps", "--require-hashes", "--no-build-isolation", *QUIETLY)
 SAID_LAST = 3  # lines of pip's that tell why it gave up
 
 
@@ -58,19 +56,25 @@ def make_venv(python: str, folder: Path, mode: uv.Mode = uv.PLAIN) -> str:
 
 
 def sync(
-    python: str, requirements: Path, mode: uv.Mode = uv.PLAIN, *, wheels: Sequence[str] = ()
+    python: str,
+    requirements: Path,
+    mode: uv.Mode = uv.PLAIN,
+    *,
+    wheels: Sequence[str] = (),
+    where: Sequence[str | Path] = (),
 ) -> tuple[str, ...]:
-    """Install exactly the pins into a fresh environment, each file checked against its hash.
+    """Install exactly the pins into an environment, each file checked against its hash.
 
     `wheels` are the packages that must come as wheels. The tools that build the others are those of the
     environment, which virtualenv brought: nothing is fetched unpinned. The files are kept in our cache, for
-    --offline and for the next time. Returns the pins that the index has yanked.
+    --offline and for the next time. `where` tells pip of another place, or to replace what is there.
+    Returns the pins that the index has yanked.
     """
     kept = kept_files()
     only = ("--only-binary", ",".join(wheels)) if wheels else ()
     options = (*OPTIONS, *only, "--requirement", requirements)
     pip = partial(run, Path(python), "-m", "pip", mode=mode)
-    install = partial(pip, "install", "--no-index", "--find-links", kept, *options)
+    install = partial(pip, "install", "--no-index", "--find-links", kept, *where, *options)
     if mode.offline:
         install()
         return ()
@@ -80,6 +84,27 @@ def sync(
     said = pip("download", "--dest", kept, *options)
     install()
     return tuple(f"{name}=={version}" for name, version in YANKED.findall(said))
+
+
+def download(
+    python: str, requirements: Sequence[str], options: Sequence[str | Path], mode: uv.Mode
+) -> Hashes:
+    """Return what pip makes of requirements: the pins, each with the hash of the wheel that was downloaded.
+
+    The wheels are kept in our cache, where `sync` finds them.
+    """
+    with uv.scratch() as folder:
+        words = (*QUIETLY, "--dest", folder, *options, *requirements)
+        run(Path(python), "-m", "pip", "download", *words, mode=mode)
+        return dict(map(keep, sorted(Path(folder).glob("*.whl"))))
+
+
+def keep(wheel: Path) -> tuple[str, tuple[str, ...]]:
+    """Move a wheel into our cache, and return its pin and its hash."""
+    name, version, *_ = parse_wheel_filename(wheel.name)
+    digest = sha256(wheel.read_bytes()).hexdigest()
+    shutil.move(wheel, kept_files() / wheel.name)
+    return f"{name}=={version}", (f"sha256:{digest}",)
 
 
 def kept_files() -> Path:

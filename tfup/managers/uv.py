@@ -119,18 +119,25 @@ def sync(
     command = ("pip", "sync", "--python", python, "--require-hashes", *options, str(requirements))
     said = None if mode.offline else from_cache(command, mode)
     if said is None:
-        try:
+        with pins_missed(requirements.read_text(encoding="utf-8")):
             said = fetch_pins(command, mode)
-        except (UnknownProject, Unresolvable) as error:
-            # Exact pins cannot contradict each other: the index lacks one.
-            raise gone(error, requirements.read_text(encoding="utf-8")) from error
-        except IndexUnreachable as error:
-            # A page may still list a file that is no more.
-            missing = gone(error, requirements.read_text(encoding="utf-8"))
-            if missing.pins and "404" in str(error.needs):
-                raise missing from error
-            raise
     return tuple(YANKED.findall(said))
+
+
+@contextmanager
+def pins_missed(requirements: str) -> Iterator[None]:
+    """Turn what uv says of exact pins that the index lacks into PinGone."""
+    try:
+        yield
+    except (UnknownProject, Unresolvable) as error:
+        # Exact pins cannot contradict each other: the index lacks one.
+        raise gone(error, requirements) from error
+    except IndexUnreachable as error:
+        # A page may still list a file that is no more.
+        missing = gone(error, requirements)
+        if missing.pins and "404" in str(error.needs):
+            raise missing from error
+        raise
 
 
 def gone(error: TfupError, requirements: str) -> PinGone:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from tfup.managers.conda_failures import explain
 from tfup.managers.conda_programs import Program
 from tfup.match import match
 from tfup.model import Cpu, Interpreter, Machine, Match, System, Wish
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INFORMATION = json.dumps({"platform": "linux-64", "conda_version": "24.1.0"})
 
@@ -129,11 +126,11 @@ def test_conda_keeps_its_settings_and_loses_those_of_another_python(monkeypatch:
 
 
 def test_what_activates_is_the_words_of_the_program() -> None:
-    """A prefix with a space in it is quoted before."""
-    assert "micromamba activate '/a b/.venv'" == conda_programs.activation("micromamba", "'/a b/.venv'")
-    assert "pixi shell --manifest-path '/a b/.venv'/pixi.toml" == conda_programs.activation(
-        "pixi", "'/a b/.venv'"
-    )
+    """A prefix with a space in it is quoted."""
+    prefix = Path("/a b/.venv")
+
+    assert "micromamba activate '/a b/.venv'" == conda_programs.activation("micromamba", prefix)
+    assert "pixi shell --manifest-path '/a b/.venv/pixi.toml'" == conda_programs.activation("pixi", prefix)
 
 
 # ---------------------------------------------------------------- the plan

@@ -101,7 +101,7 @@ def test_words_may_stand_on_both_sides_of_options() -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("tensorflow", "tensorflow-gpu==1.15.5"), "tfup plan 'tensorflow-gpu==1.15.5'"),
+        (("tensorflow", "tensorflow-gpu==1.15.5"), "tfup plan tensorflow-gpu==1.15.5"),
         (("tensorflow>=2", "pandas", "TensorFlow<2.10"), "tfup plan 'tensorflow<2.10,>=2'"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tfup import __version__
 from tfup.errors import UsageError
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +80,8 @@ def split_command(words: list[str]) -> tuple[str | None, list[str]]:
         return split_command([*words[:place], f"--{word}", *words[place + 1 :]])
     near = WORDS_OF_OTHERS.get(word) or next(iter(get_close_matches(word, COMMANDS, 1, NEAR)), None)
     if near:
-        sentence = f"{word!r} is no command of tfup; a package of that name would be `tfup install {word}`."
+        command = typed("tfup", "install", word)
+        sentence = f"{word!r} is no command of tfup; a package of that name would be `{command}`."
         raise UsageError(sentence, hint=f"tfup {near}")
     return "install", words
 

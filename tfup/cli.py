@@ -6,7 +6,6 @@ Each command is one function that reads like its help text; what they share is b
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from tfup import arguments as words
 from tfup.errors import Bug, Interrupted, Need, NoBuildFits, TfupError
 from tfup.report import Report, describe_machine, waiting_text
 from tfup.signals import ignore_all, listen
+from tfup.typed import typed
 from tfup.voice import open_streams
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ def doctor(arguments: Namespace, report: Report) -> int:
             )
         )
     else:
-        where = f" --project {shlex.quote(str(arguments.project))}" if arguments.project else ""
-        report.findings(findings, f"tfup doctor --fix{where}")
+        where = ("--project", arguments.project) if arguments.project else ()
+        report.findings(findings, typed("tfup", "doctor", "--fix", *where))
     return 0 if well else 1
 
 

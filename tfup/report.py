@@ -334,12 +334,12 @@ def has_glyphs(encoding: str, platform: str, environ: Mapping[str, str]) -> bool
     return new and encoding.lower().replace("-", "") == "utf8"
 
 
-def typed(hint: str, *, windows: bool) -> str:
+def spell_for(hint: str, *, windows: bool) -> str:
     """Return a hint as it is typed on this system: cmd sets a variable by a command of its own.
 
-    >>> typed("UV_CACHE_DIR=~/uv-cache tfup install", windows=True)
+    >>> spell_for("UV_CACHE_DIR=~/uv-cache tfup install", windows=True)
     'set "UV_CACHE_DIR=~/uv-cache" & tfup install'
-    >>> typed("tfup plan tensorflow==2.21.0", windows=True)
+    >>> spell_for("tfup plan tensorflow==2.21.0", windows=True)
     'tfup plan tensorflow==2.21.0'
     """
     return re.sub(r"^([A-Z_]+)=(\S+) ", r'set "\1=\2" & ', hint) if windows else hint
@@ -365,7 +365,7 @@ def error_lines(error: TfupError) -> Iterator[str]:
     if error.log:
         yield f"log: {error.log}"
     if error.hint:
-        yield f"hint: {typed(error.hint, windows=os.name == 'nt')}"
+        yield f"hint: {spell_for(error.hint, windows=os.name == 'nt')}"
 
 
 def describe_backend(plan: Plan) -> str:

@@ -7,7 +7,6 @@ report and matplotlib for its plot, is borrowed for that one run where it is not
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -29,6 +28,7 @@ from tfup.errors import (
 from tfup.folders import cache_folder
 from tfup.managers import hashed, legacy, uv
 from tfup.model import Outcome
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -69,7 +69,7 @@ def asked(arguments: Namespace, folder: Path) -> Settings | None:
         return None
     if not os.access(folder, os.W_OK):
         sentence = f"{folder} cannot be written, and the plot of the training would be saved there."
-        raise UnusableFolder(sentence, hint=f"ls -ld {shlex.quote(str(folder))}")
+        raise UnusableFolder(sentence, hint=typed("ls", "-ld", folder))
     return fitting(Settings(**given))
 
 

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from tfup import backends, tables
 from tfup.errors import Need, UsageError
 from tfup.model import Wish
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,9 +39,9 @@ def from_arguments(arguments: Namespace) -> Wish:
     )
 
 
-def refuse_two_builds(typed: Iterable[str]) -> None:
+def refuse_two_builds(asked: Iterable[str]) -> None:
     """Raise UsageError where more than one requirement names a build: they share a folder."""
-    builds = [text for text in typed if is_build(text)]
+    builds = [text for text in asked if is_build(text)]
     if len(builds) <= 1:
         return
     name, *others = named(builds)
@@ -48,7 +49,7 @@ def refuse_two_builds(typed: Iterable[str]) -> None:
     narrowest = max(builds, key=lambda text: bool(parse(text).specifier))
     sentence = "More than one build of TensorFlow is asked for, and an environment holds one."
     need = Need("build", "one requirement", ", ".join(builds))
-    raise UsageError(sentence, (need,), f"tfup plan '{narrowest if others else joined}'")
+    raise UsageError(sentence, (need,), typed("tfup", "plan", narrowest if others else joined))
 
 
 @cache
@@ -60,7 +61,8 @@ def parse(text: str) -> Requirement:
         fault = str(error).split("\n", 1)[0]
         sentence = f"{text!r} is not a requirement."
         need = Need("requirement", "a name, with versions where they matter", fault)
-        raise UsageError(sentence, (need,), f"tfup plan '{meant(text) or 'tensorflow==2.15.*'}'") from None
+        hint = typed("tfup", "plan", meant(text) or "tensorflow==2.15.*")
+        raise UsageError(sentence, (need,), hint) from None
 
 
 def meant(text: str) -> str | None:

@@ -7,7 +7,6 @@ that crashes is a finding of its own; the others go on.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import time
 import traceback
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from tfup.check import check
+from tfup.doctor.catalogue import words_for
 from tfup.doctor.facts import Facts
 from tfup.doctor.findings import SUBJECTS
 from tfup.doctor.findings.keras_json import active_backend
@@ -28,6 +28,7 @@ from tfup.doctor.words import Words, fill
 from tfup.documents import ActiveBackend, Examined, Finding
 from tfup.errors import TfupError
 from tfup.managers.furnishing import with_backend
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,7 +109,12 @@ def examine(subject: Subject, patient: Patient) -> list[Trouble]:
 
 
 def spell_out(patient: Patient, one: Trouble) -> Trouble:
-    """Return a trouble with the blanks of its remedy filled for this environment."""
+    """Return a trouble with the blanks of its remedy filled for this environment.
+
+    Only the catalogue's words have blanks: the name of a file may look like one.
+    """
+    if one.finding.remedy not in words_for()[one.finding.id].remedy:
+        return one
     remedy = fill((one.finding.remedy,), facts_of(patient), words_of(patient))
     return one._replace(finding=replace(one.finding, remedy=remedy))
 
@@ -127,7 +133,7 @@ def facts_of(patient: Patient) -> Facts:
 
 def words_of(patient: Patient) -> Words:
     """Return how Python and pip of the environment are called."""
-    python = shlex.quote(patient.environment.python)
+    python = typed(patient.environment.python)
     pip = f"{python} -m pip" if "pip" in patient.packages else "uv pip"
     return Words(patient.machine.system.os, python, pip)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tfup.doctor.catalogue import anchor, words_for
 from tfup.documents import Finding
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,10 +73,15 @@ def package_trouble(
 ) -> Trouble:
     """Return a trouble that a change of packages removes; only in an environment that undo can bring back."""
     mine = repair if patient.is_ours else None
-    return trouble(name, evidence, typed(patient, repair), own=own, repair=mine)
+    return trouble(name, evidence, command_of(patient, repair), own=own, repair=mine)
 
 
-def typed(patient: Patient, repair: Repair) -> str:
+def remake(patient: Patient, *wish: str) -> str:
+    """Return the command that makes the environment anew."""
+    return typed("tfup", "install", "--project", patient.folder, *wish)
+
+
+def command_of(patient: Patient, repair: Repair) -> str:
     """Return the command that does what a repair of packages does."""
     commands = []
     if repair.uninstall:
@@ -92,6 +97,6 @@ def installer(patient: Patient, verb: str, options: list[str], words: tuple[str,
     """Return a command of the environment's own pip, or of uv where it has none."""
     python = patient.environment.python
     if "pip" in patient.packages:
-        return shlex.join([python, "-m", "pip", verb, *options, *words])
+        return typed(python, "-m", "pip", verb, *options, *words)
     plain = [{"--force-reinstall": "--reinstall"}.get(option, option) for option in options if option != "-y"]
-    return shlex.join(["uv", "pip", verb, "--python", python, *plain, *words])
+    return typed("uv", "pip", verb, "--python", python, *plain, *words)

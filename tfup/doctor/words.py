@@ -19,6 +19,7 @@ KERAS_JSON = {
     "linux": "mv ~/.keras/keras.json ~/.keras/keras.json.old",
 }
 PLATFORMS = {"win32": "windows", "darwin": "macos", "linux": "linux"}
+VERSION = re.compile(r"\d[\w.+!]*", re.ASCII)
 UNSET = {"windows": "set KERAS_BACKEND=", "linux": "unset KERAS_BACKEND"}
 
 
@@ -50,7 +51,8 @@ def fill(remedies: Iterable[str], facts: Facts, words: Words) -> str:
     here = words if facts.os in {None, words.os} else Words()
     python = here.python or PYTHONS.get(os, "python3")
     pip = here.pip or f"{python} -m pip"
-    release = facts.tensorflow
+    # the name of a record in a strange environment may end in anything
+    release = facts.tensorflow if VERSION.fullmatch(facts.tensorflow or "") else None
     blanks = {
         "python": python,
         "pip": pip,
@@ -60,9 +62,8 @@ def fill(remedies: Iterable[str], facts: Facts, words: Words) -> str:
         "unset": UNSET.get(os, UNSET["linux"]),
     }
     text = "\n".join(remedies)
-    for name, value in blanks.items():
-        text = text.replace(f"{{{name}}}", value)
-    return for_cmd(text) if os == "windows" else text
+    text = for_cmd(text) if os == "windows" else text
+    return re.sub(r"\{(\w+)\}", lambda blank: blanks.get(blank[1], blank[0]), text)
 
 
 def for_cmd(text: str) -> str:

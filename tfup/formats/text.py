@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from tfup.errors import Bug
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def set_aside(path: str | Path) -> str:
     >>> set_aside("my Pipfile")
     "mv 'my Pipfile' 'my Pipfile.broken'"
     """
-    return shlex.join(("mv", str(path), f"{path}.broken"))
+    return typed("mv", path, f"{path}.broken")
 
 
 def in_order(plan: Plan) -> list[Pin]:

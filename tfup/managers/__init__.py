@@ -20,6 +20,7 @@ from tfup.managers.settings import configured_sources
 from tfup.managers.transaction import transaction, undo
 from tfup.model import Environment, Plan
 from tfup.nearest import advised, told_of_yanked
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,7 +117,7 @@ def find(folder: Path) -> Environment:
             return Environment(str(place), str(python), "venv", made=False)
     need = Need("environment", f"{folder / '.venv'}, or a folder that is an environment", None)
     sentence = f"There is no environment in {folder}."
-    raise NoEnvironment(sentence, (need,), f"tfup install --project '{folder}'")
+    raise NoEnvironment(sentence, (need,), typed("tfup", "install", "--project", folder))
 
 
 def new_log(folder: Path) -> Path:

@@ -35,8 +35,9 @@ def install(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], No
 def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001 - as every manager has it
     """Return the commands that use the environment: those of the program that made it."""
     prefix = Path(project.folder, ".venv")
-    program = read_json(prefix / "tfup.json").get("program", conda_programs.NAMES[0])
-    return (conda_programs.activation(program, venv.quoted(prefix)), "python")
+    program = read_json(prefix / "tfup.json").get("program")
+    known = program if program in conda_programs.NAMES else conda_programs.NAMES[0]
+    return (conda_programs.activation(known, prefix), "python")
 
 
 def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> tuple[str, ...]:

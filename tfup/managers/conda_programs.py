@@ -16,6 +16,7 @@ from tfup.errors import InstallFailed, Need
 from tfup.machine.tools import follow_shim, list_programs, list_usual
 from tfup.managers import terminal, uv
 from tfup.managers.conda_failures import explain
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,8 +149,8 @@ def environment() -> dict[str, str]:
 # ---------------------------------------------------------------- using it
 
 
-def activation(name: str, prefix: str) -> str:
-    """Return the command that activates an environment at a prefix, which is quoted for a shell already."""
+def activation(name: str, prefix: Path) -> str:
+    """Return the command that activates an environment at a prefix."""
     if name == "pixi":
-        return f"pixi shell --manifest-path {prefix}/pixi.toml"
-    return f"{name} activate {prefix}"
+        return typed("pixi", "shell", "--manifest-path", prefix / "pixi.toml")
+    return typed(name, "activate", prefix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 from tfup.errors import InstallFailed, Need, NothingToUndo, UnusableFolder
 from tfup.files import DRAFT, is_link
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,8 +110,7 @@ def stranger(store: Store, path: Path, needs: str, found: str) -> UnusableFolder
     """Return the error for a corner that tfup did not make alone; the hint begins anew."""
     need = Need(str(path.relative_to(store.folder)), needs, found)
     sentence = f"{store.home} was not made by tfup alone; nothing was changed."
-    aside = shlex.join(["mv", str(store.home), f"{store.home}.not-ours"])
-    return UnusableFolder(sentence, (need,), aside)
+    return UnusableFolder(sentence, (need,), typed("mv", store.home, f"{store.home}.not-ours"))
 
 
 def strange_owner(folder: Path) -> int | None:

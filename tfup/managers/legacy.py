@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,10 @@ REQUIREMENTS = DATA / "virtualenv.txt"
 YANKED = re.compile(r"is a yanked version: '([\w.-]+)' candidate \(version (\S+) at")
 QUIETLY = ("--disable-pip-version-check", "--no-input", "--quiet")
 OPTIONS = ("--no-deps", "--require-hashes", "--no-build-isolation", *QUIETLY)
+ODD = re.compile(r"['\\!\n]")
+"""What single quotes do not hold in every shell."""
+LAUNCHER = re.compile(rb"(?<=\A#!/bin/sh\n'''exec' ).+(?= \"\$0\" \"\$@\"\n' '''\n)", re.DOTALL)
+"""The interpreter in a script whose first line would be too long for the system, or has a blank in it."""
 SAID_LAST = 3  # lines of pip's that tell why it gave up
 
 
@@ -51,8 +56,37 @@ def make_venv(python: str, folder: Path, mode: uv.Mode = uv.PLAIN) -> str:
     tool = virtualenv(mode)
     data = tool.parents[2] / "app-data"
     options = ("--quiet", "--no-download", "--no-periodic-update", "--app-data", data, "--python", python)
-    run(tool, "-m", "virtualenv", *options, folder, mode=mode)
+    few = ("--activators", "bash") if os.name == "posix" and ODD.search(os.path.realpath(folder)) else ()
+    run(tool, "-m", "virtualenv", *options, *few, folder, mode=mode)
+    quote_in_activation(folder)
+    quote_in_launchers(folder)
     return uv.interpreter(folder)
+
+
+def quote_in_activation(folder: Path) -> None:
+    """Write the folder's name anew into what activates it: this virtualenv quotes none (CVE-2024-53899).
+
+    The scripts of other shells hold a plain name well, and are left out where it is odd.
+    """
+    name = os.path.realpath(folder)
+    for script in (*folder.glob("bin/activate"), *folder.glob("Scripts/activate")):
+        replace(script, f"'{name}'", shlex.quote(name))
+    for script in folder.glob("Scripts/activate.bat"):
+        replace(script, name, name.replace("%", "%%"))
+
+
+def replace(script: Path, old: str, new: str) -> None:
+    """Write a script with other words in it."""
+    script.write_bytes(script.read_bytes().replace(os.fsencode(old), os.fsencode(new)))
+
+
+def quote_in_launchers(folder: Path) -> None:
+    """Write the interpreter anew into the scripts that sh starts: this pip has it in double quotes."""
+    python = os.fsencode(shlex.quote(uv.interpreter(folder)))
+    for script in filter(Path.is_file, folder.glob("bin/*")):
+        content = script.read_bytes()
+        if LAUNCHER.search(content):
+            script.write_bytes(LAUNCHER.sub(lambda _found: python, content))
 
 
 def sync(
@@ -74,7 +108,11 @@ def sync(
     only = ("--only-binary", ",".join(wheels)) if wheels else ()
     options = (*OPTIONS, *only, "--requirement", requirements)
     pip = partial(run, Path(python), "-m", "pip", mode=mode)
-    install = partial(pip, "install", "--no-index", "--find-links", kept, *where, *options)
+
+    def install() -> None:
+        pip("install", "--no-index", "--find-links", kept, *where, *options)
+        quote_in_launchers(Path(python).parents[1])
+
     if mode.offline:
         install()
         return ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfup.managers import venv
 from tfup.managers.venv import install
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from tfup.model import Plan, Project
@@ -23,7 +23,7 @@ def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:
     from tfup.formats.pipenv_releases import is_current, pipenv_for
 
     release = pipenv_for(".".join(venv.choice_of(plan).python.split(".")[:2]))
-    enter = f"cd {venv.quoted(Path(project.folder))}"
+    enter = typed("cd", project.folder)
     if release is None or (is_current(release) and not shutil.which("pipenv")):
         return venv.next_steps(project, plan)
     if is_current(release):

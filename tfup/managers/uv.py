@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from tfup.managers.failures import explain, no_pins
 from tfup.managers.settings import uv_environment
 from tfup.model import Wheel
 from tfup.privacy import hide_credentials
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -517,7 +517,7 @@ def note(log: Path | None, command: Sequence[str], text: str) -> None:
     """Add a command and what it said to the log."""
     if log is None:
         return
-    said = hide_credentials(f"$ {shlex.join(command)}\n{text}\n")
+    said = hide_credentials(f"$ {typed(*command)}\n{text}\n")
     with suppress(OSError), open_log(log) as stream:  # on a full disk the cause is told without the log
         stream.write(said.encode("utf-8", "backslashreplace"))
 
@@ -533,5 +533,5 @@ def find_uv() -> str:
     if found is None:
         need = Need("uv", "the program uv, which makes the environments")
         sentence = "uv is not there."
-        raise InstallFailed(sentence, (need,), f"{sys.executable} -m pip install uv")
+        raise InstallFailed(sentence, (need,), typed(sys.executable, "-m", "pip", "install", "uv"))
     return found

@@ -18,6 +18,7 @@ from tfup.managers import furnishing, in_use, legacy, uv
 from tfup.managers.transaction import set_aside
 from tfup.model import Environment
 from tfup.seals import is_sealed, put_seal
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -62,7 +63,7 @@ def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:  # noqa: ARG001
     """Return the commands that use the environment."""
     folder = Path(project.folder, ".venv")
     script = folder / "Scripts" / "activate.bat"
-    return (f'"{script}"' if script.exists() else f". {quoted(folder / 'bin' / 'activate')}", "python")
+    return (typed(script) if script.exists() else typed(".", folder / "bin" / "activate"), "python")
 
 
 def make(project: Project, plan: Plan, mode: uv.Mode, say: Callable[[str], None]) -> tuple[str, ...]:
@@ -197,10 +198,3 @@ def runs(python: str) -> bool:
         return subprocess.run([python, "-S", "-c", ""], check=False, timeout=20).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-
-
-def quoted(path: Path) -> str:
-    """Return a path as it is typed in a shell."""
-    import shlex
-
-    return shlex.quote(str(path))

@@ -14,6 +14,7 @@ from tfup import backends, tables
 from tfup.errors import Need, UnknownVersion
 from tfup.matching.platforms import CPU_ONLY, family_of
 from tfup.tables import BuildRow, CarrierRow
+from tfup.typed import typed
 from tfup.wish import is_build, parse
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def unknown_version(wanted: Requirement) -> UnknownVersion:
     return UnknownVersion(
         f"No release of {wanted.name} is {wanted.specifier}.",
         (Need("version", str(wanted.specifier), ", ".join(near) + " are the nearest"),),
-        f"tfup versions, or tfup plan '{wanted.name}=={near[0]}'",
+        f"tfup versions, or {typed('tfup', 'plan', f'{wanted.name}=={near[0]}')}",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
@@ -15,6 +14,7 @@ from tfup.errors import LacksWheels, Need, Unresolvable
 from tfup.pinning.files import pin_of, usable_files
 from tfup.pinning.rules import bounds, keras_wish, required, rules_for, sdists_of
 from tfup.pinning.twins import twins_of
+from tfup.typed import typed
 from tfup.wish import is_build, is_keras, named, parse
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def tell_clashes(error: Unresolvable, choice: Choice, beside: Sequence[str]) -> 
             error.needs += (Need(name, f"{range_}: {'; '.join(rule.why for rule in clashing)}", text),)
         met.append(f"{name}{range_}" if clashing else text)
     if met != [*beside] and not backends.is_backend(choice):
-        error.hint = shlex.join(["tfup", "plan", f"{choice.project}=={choice.version}", *met])
+        error.hint = typed("tfup", "plan", f"{choice.project}=={choice.version}", *met)
 
 
 def clash(wished: Requirement, bound: Requirement) -> bool:

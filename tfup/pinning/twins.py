@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from packaging.utils import canonicalize_name
 from tfup import backends, tables
 from tfup.errors import Need, Unresolvable
 from tfup.tables import TwinRow
+from tfup.typed import typed
 from tfup.wish import parse
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ def refuse_twins(beside: Iterable[str], wish: Wish, choice: Choice) -> None:
             remaining = [one for one in wish.requirements if one != text] or [row.folder]
             sentence = f"{row.name} fills the folder of {row.folder}; side by side, each breaks the other."
             need = Need("project", f"one that fills the folder {row.folder}", f"{row.folder}, {text}")
-            raise Unresolvable(sentence, (need,), shlex.join(["tfup", "plan", *remaining]))
+            raise Unresolvable(sentence, (need,), typed("tfup", "plan", *remaining))

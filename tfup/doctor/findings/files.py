@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tfup import tables
 from tfup.doctor.patient import read_place
 from tfup.doctor.trouble import Repair, trouble
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def hidden(name: str, path: Path) -> Trouble:
     """Return the trouble of a file that hides a module; a new name may break what imports it: ask."""
     new = free_name(path)
     repair = Repair(safe=False, act=partial(rename, path, new))
-    return trouble(name, str(path), f"mv '{path}' '{new}'", repair=repair)
+    return trouble(name, str(path), typed("mv", path, new), repair=repair)
 
 
 def free_name(path: Path) -> Path:

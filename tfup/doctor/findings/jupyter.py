@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import MsgspecError, json
 
 from tfup.doctor.trouble import Own, Repair, trouble
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,8 +88,9 @@ def tell(patient: Patient, kernel: Kernel) -> Trouble:
     """Return the trouble of a kernel that leads elsewhere."""
     evidence = f"{kernel.file} starts {kernel.python}"
     own = None if Path(kernel.python).exists() else GONE
-    install = f"{patient.environment.python} -m ipykernel install --user --name {kernel.name}"
-    repair = Repair(safe=False, act=partial(redirect, kernel, patient.environment.python))
+    python = patient.environment.python
+    install = typed(python, "-m", "ipykernel", "install", "--user", "--name", kernel.name)
+    repair = Repair(safe=False, act=partial(redirect, kernel, python))
     return trouble(
         "jupyter-kernel-other-python",
         evidence,

@@ -12,6 +12,7 @@ from tfup.doctor import keras_config
 from tfup.doctor.trouble import Own, Repair, trouble
 from tfup.documents import ActiveBackend
 from tfup.files import write_whole
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,9 +133,8 @@ def unreadable(config: Config) -> Trouble:
     """Return the trouble of a file that cannot be opened; a folder in its place is moved away."""
     is_folder = config.path.is_dir()
     repair = Repair(act=partial(move_away, config.path)) if is_folder else None
-    remedy = (
-        f"mv '{config.path}' '{free_backup(config.path)}'" if is_folder else f"chmod u+rw '{config.path}'"
-    )
+    aside = ("mv", config.path, free_backup(config.path))
+    remedy = typed(*aside) if is_folder else typed("chmod", "u+rw", config.path)
     return trouble(keras_config.BROKEN, f"{config.path} {config.trouble}", remedy, repair=repair)
 
 
@@ -189,11 +189,8 @@ def home_trouble(patient: Patient, config: Config) -> Iterator[Trouble]:
     if not config.rule.home and (place / "keras.json").exists() and place != config.path.parent:
         yield trouble("keras-home-ignored", f"KERAS_HOME={home}", "unset KERAS_HOME", state="warning")
     elif config.rule.home and place.is_file():
-        yield trouble(
-            "keras-home-not-a-folder",
-            f"KERAS_HOME={home}",
-            f"export KERAS_HOME='{place.parent}'",
-        )
+        remedy = f"export KERAS_HOME={typed(place.parent)}"
+        yield trouble("keras-home-not-a-folder", f"KERAS_HOME={home}", remedy)
 
 
 def variable_troubles(patient: Patient, config: Config) -> Iterator[Trouble]:

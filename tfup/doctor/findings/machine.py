@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from tfup import tables
 from tfup.beside import WITH_PYTHON, needs_of
 from tfup.doctor.catalogue import issue
-from tfup.doctor.trouble import Own, trouble
+from tfup.doctor.trouble import Own, remake, trouble
 from tfup.matching.obstacles import cpu_obstacle, libc_obstacle, macos_obstacle, platform_obstacle
 from tfup.matching.platforms import FAMILIES
 from tfup.model import Wish
@@ -85,7 +85,7 @@ def installed_build(patient: Patient) -> Build | None:
 def unfit(patient: Patient, build: Build, obstacle: Obstacle) -> Trouble:
     """Return the trouble of a build that does not fit the machine."""
     evidence = f"{build.project} {build.version} needs {obstacle.needs}; found {obstacle.found}"
-    return trouble(name_of(patient, build, obstacle), evidence, f"tfup install --project '{patient.folder}'")
+    return trouble(name_of(patient, build, obstacle), evidence, remake(patient))
 
 
 def name_of(patient: Patient, build: Build, obstacle: Obstacle) -> str:

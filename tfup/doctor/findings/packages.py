@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tfup.doctor.patient import installer_of, version_of
-from tfup.doctor.trouble import Own, Repair, package_trouble, trouble
+from tfup.doctor.trouble import Own, Repair, package_trouble, remake, trouble
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,13 +73,11 @@ def absent(patient: Patient) -> Iterator[Trouble]:
     """Yield that there is no TensorFlow, nor another back end for the Keras that is there."""
     if patient.inside is None or patient.tensorflows or any(name in patient.packages for name in BACKENDS):
         return
-    remedy = f"tfup install --project '{patient.folder}'"
     if patient.keras:
-        yield trouble(
-            "keras-without-backend", f"{patient.keras.record}, and no package of a back end", remedy
-        )
+        evidence = f"{patient.keras.record}, and no package of a back end"
+        yield trouble("keras-without-backend", evidence, remake(patient))
     elif not patient.packages.keys() & {"tensorflow-gpu", "tf-nightly"}:
-        yield trouble("no-tensorflow", f"{patient.environment.folder}", remedy)
+        yield trouble("no-tensorflow", f"{patient.environment.folder}", remake(patient))
 
 
 def without_bindings(patient: Patient) -> Iterator[Trouble]:
@@ -102,7 +101,7 @@ def find_leftovers(patient: Patient) -> Iterator[Path]:
 def leftover_trouble(patient: Patient, path: Path) -> Trouble:
     """Return the trouble of one leftover."""
     repair = Repair(act=partial(delete, path), in_environment=True) if patient.is_ours else None
-    return trouble("half-removed-distribution", str(path), f"rm -r '{path}'", repair=repair)
+    return trouble("half-removed-distribution", str(path), typed("rm", "-r", path), repair=repair)
 
 
 def empty_records(patient: Patient) -> Iterator[Trouble]:
@@ -124,9 +123,8 @@ def empty_record(patient: Patient, record: Path) -> Trouble:
         install=(f"{name}=={version}",) if lives and version else (),
     )
     evidence = f"{record} has no readable METADATA"
-    return trouble(
-        "half-removed-distribution", evidence, f"rm -r '{record}'", repair=repair if patient.is_ours else None
-    )
+    mine = repair if patient.is_ours else None
+    return trouble("half-removed-distribution", evidence, typed("rm", "-r", record), repair=mine)
 
 
 def delete(path: Path) -> str:
@@ -197,7 +195,7 @@ def mixed(patient: Patient) -> Iterator[Trouble]:
         pips = [one for name in names if (one := patient.packages.get(name)) and installer_of(one) == "pip"]
         if records and pips:
             evidence = f"{records[0]} is conda's, {pips[0].record} is pip's"
-            yield trouble(issue, evidence, f"tfup install --project '{patient.folder}'")
+            yield trouble(issue, evidence, remake(patient))
 
 
 # ---------------------------------------------------------------- what is there by halves

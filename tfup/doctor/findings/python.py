@@ -10,7 +10,7 @@ from packaging.tags import parse_tag
 
 from tfup import tables
 from tfup.doctor.findings.pairs import PairRow
-from tfup.doctor.trouble import Repair, package_trouble, trouble
+from tfup.doctor.trouble import Repair, package_trouble, remake, trouble
 from tfup.matching.platforms import FAMILIES
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ def gone(patient: Patient) -> Trouble:
     target = f", which leads to {python.readlink()}" if python.is_symlink() else ""
     why = "does not start" if python.exists() else "is not there"
     return trouble("python-gone", f"{python}{target} {why}", remake(patient))
-
-
-def remake(patient: Patient) -> str:
-    """Return the command that makes the environment anew."""
-    return f"tfup install --project '{patient.folder}'"
 
 
 # ---------------------------------------------------------------- packages for another Python
@@ -115,9 +110,8 @@ def unfit_release(patient: Patient, inside: Inside) -> Trouble | None:
     if not pythons or inside.minor in pythons:
         return None
     evidence = f"{found.record}: made for Python {', '.join(pythons)}; this is {inside.version}"
-    return trouble(
-        name_unfit(found.version, inside.minor), evidence, f"{remake(patient)} {found.name}=={found.version}"
-    )
+    remedy = remake(patient, f"{found.name}=={found.version}")
+    return trouble(name_unfit(found.version, inside.minor), evidence, remedy)
 
 
 def pythons_of(patient: Patient, found: Distribution) -> tuple[str, ...]:

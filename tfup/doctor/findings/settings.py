@@ -9,6 +9,7 @@ from tfup.doctor import libstdcxx
 from tfup.doctor.findings.pairs import applies, rows
 from tfup.doctor.trouble import Repair, package_trouble, trouble
 from tfup.matching.platforms import FAMILIES
+from tfup.typed import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,15 +62,20 @@ def loader_path(patient: Patient) -> Iterator[Trouble]:
     entries = text.split(":") if text else []
     relative = [entry for entry in entries if not entry.startswith("/")]
     if relative:
-        remedy = f"export LD_LIBRARY_PATH='{':'.join(entry for entry in entries if entry not in relative)}'"
+        remedy = keep_only(entry for entry in entries if entry not in relative)
         yield trouble("loader-path-relative", f"LD_LIBRARY_PATH={text}", remedy, state="warning")
     stubs = [
         entry for entry in entries if Path(entry).name == "stubs" and any(Path(entry).glob("libcuda.so*"))
     ]
     if stubs:
-        remedy = f"export LD_LIBRARY_PATH='{':'.join(entry for entry in entries if entry not in stubs)}'"
+        remedy = keep_only(entry for entry in entries if entry not in stubs)
         yield trouble("loader-path-stubs", f"LD_LIBRARY_PATH has {stubs[0]}", remedy, state="warning")
     yield from old_library(patient, [entry for entry in entries if entry])
+
+
+def keep_only(entries: Iterable[str]) -> str:
+    """Return the command that leaves only these folders on the loader's path."""
+    return f"export LD_LIBRARY_PATH={typed(':'.join(entries))}"
 
 
 def old_library(
@@ -93,6 +99,5 @@ def old_library(
         needs = max([needs, *map(libstdcxx.level_of, libstdcxx.frameworks(patient))])
     if 0 < level < needs:
         evidence = f"{first} ends at GLIBCXX_3.4.{level}; TensorFlow needs GLIBCXX_3.4.{needs}"
-        kept = ":".join(entry for entry in entries if Path(entry) != first.parent)
-        leave = f"export LD_LIBRARY_PATH='{kept}'"
+        leave = keep_only(entry for entry in entries if Path(entry) != first.parent)
         yield trouble("libstdcxx-too-old", evidence, leave if str(first.parent) in entries else NEWER)

@@ -286,8 +286,9 @@ sys.exit(cli.main(["detect"]))
 
 
 def test_what_nobody_foresaw_is_told_as_a_bug(tmp_path: Path) -> None:
-    """The traceback is kept in a log that is named; the exit code is 10."""
-    code = INTERRUPTED.replace(f"os.kill(os.getpid(), {int(signal.SIGINT)})", "raise RuntimeError('odd')")
+    """The traceback is kept in a log that is named, for the person alone; the exit code is 10."""
+    odd = "raise RuntimeError('odd https://joe:s3cret@index.example/simple')"
+    code = INTERRUPTED.replace(f"os.kill(os.getpid(), {int(signal.SIGINT)})", odd)
     done = subprocess.run(
         [sys.executable, "-I", "-c", code, str(LAUNCHER)],
         cwd=tmp_path,
@@ -299,7 +300,9 @@ def test_what_nobody_foresaw_is_told_as_a_bug(tmp_path: Path) -> None:
     log = next(line.removeprefix("log: ") for line in done.stderr.splitlines() if line.startswith("log: "))
 
     assert 10 == done.returncode
-    assert "RuntimeError: odd" in Path(log).read_text(encoding="utf-8")
+    assert "RuntimeError: odd https://***@index" in Path(log).read_text(encoding="utf-8")
+    assert 0o600 == Path(log).stat().st_mode & 0o777
+    assert "s3cret" not in done.stderr + Path(log).read_text(encoding="utf-8")
 
 
 def test_colour_is_for_terminals_alone(tmp_path: Path) -> None:

@@ -256,6 +256,22 @@ def test_a_temporary_cache_of_someone_else_is_never_used(
         make_cache({})
 
 
+@pytest.mark.parametrize("words", [("detect",), ("doctor",), INSTALL, ("check",)], ids=" ".join)
+def test_no_command_touches_a_temporary_cache_that_others_may_write(
+    clone: Clone, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """What tfup remembers and logs does not go there, and the command does without."""
+    planted = tmp_path / f"tfup-{os.getuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    bare = ("env", "-u", "HOME")
+
+    run = clone.run(*words, cwd=tmp_path, under=bare, TMPDIR=str(tmp_path))
+
+    assert "error: bug" not in run.err
+    assert [] == [*planted.iterdir()]
+
+
 def test_a_temporary_cache_of_our_own_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made closed to others, and found again."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

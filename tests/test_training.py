@@ -20,7 +20,7 @@ from tests.running import tfup
 from tfup import training
 from tfup.arguments import read_arguments
 from tfup.check import TRAIN_CHECKS, checks_folder
-from tfup.errors import InstallFailed, NoEnvironment, UnusableFolder, UsageError
+from tfup.errors import NoEnvironment, UnusableFolder, UsageError
 from tfup.managers.uv import Mode
 from tfup.model import Environment, Outcome
 
@@ -238,7 +238,7 @@ def test_a_cache_that_takes_no_folder_is_named(
     case = make_case(tmp_path, Era("3.13", ()))
 
     with (
-        pytest.raises(InstallFailed, match=r"file/cache cannot be used"),
+        pytest.raises(UnusableFolder, match=r"cannot be used: .*file/cache"),
         training.borrowed(str(case.place.parents[2] / "bin" / "python"), Mode()),
     ):
         pass

@@ -163,15 +163,14 @@ def explain(arguments: Namespace, report: Report) -> int:
 
 def doctor(arguments: Namespace, report: Report) -> int:
     """Say what is not well in an environment and around it; with --fix, repair what can be repaired."""
-    from tfup import documents, managers
+    from tfup import documents
     from tfup.doctor import doctor
     from tfup.doctor.patient import choose_environment
-    from tfup.folders import cache_folder
 
     folder = recovered_folder(arguments, report)
     refuse_stranger(choose_environment(folder, os.environ), folder, arguments, report)
     patient = doctor.admit(folder, look(arguments, report), os.environ)
-    log = managers.new_log(folder) if (folder / ".tfup").is_dir() else cache_folder(os.environ) / "doctor.txt"
+    log = log_of_doctor(folder)
     first = last = doctor.diagnose(patient)
     done: tuple[str, ...] = ()
     if arguments.fix:
@@ -196,6 +195,17 @@ def doctor(arguments: Namespace, report: Report) -> int:
         where = ("--project", arguments.project) if arguments.project else ()
         report.findings(findings, typed("tfup", "doctor", "--fix", *where))
     return 0 if well else 1
+
+
+def log_of_doctor(folder: Path) -> Path:
+    """Return the file for what its programs say: the project's, else one in our cache, else nowhere."""
+    from tfup import managers
+    from tfup.folders import optional_cache
+
+    if (folder / ".tfup").is_dir():
+        return managers.new_log(folder)
+    cache = optional_cache(os.environ)
+    return cache / "doctor.txt" if cache else Path(os.devnull)
 
 
 def undo(arguments: Namespace, report: Report) -> int:
@@ -450,17 +460,25 @@ def bug(error: Exception, given: Sequence[str]) -> Bug:
     """Return an unforeseen failure in our form, its traceback kept in a log."""
     import traceback
 
-    from tfup.folders import cache_folder
+    from tfup.privacy import hide_credentials
 
-    log = cache_folder(os.environ) / "bug.log"
-    text = f"tfup {' '.join(given)}\n{traceback.format_exc()}"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError:
+    text = hide_credentials(f"tfup {' '.join(given)}\n{traceback.format_exc()}")
+    log = keep_bug(text)
+    if log is None:
         sys.stderr.write(text)
-    return Bug(
-        f"tfup met something it does not know: {error!r}.",
-        hint="tfup detect --record machine.json",
-        log=str(log),
-    )
+    sentence = hide_credentials(f"tfup met something it does not know: {error!r}.")
+    return Bug(sentence, hint="tfup detect --record machine.json", log=str(log) if log else None)
+
+
+def keep_bug(text: str) -> Path | None:
+    """Write what is known of a bug into our cache, for the person alone to read; None where that fails."""
+    from tfup.files import write_whole
+    from tfup.folders import make_cache
+
+    try:
+        log = make_cache(os.environ) / "bug.log"
+        log.unlink(missing_ok=True)  # its mode would stay
+        write_whole(log, text.encode("utf-8", "backslashreplace"), mode=0o600)
+    except (OSError, TfupError):
+        return None
+    return log

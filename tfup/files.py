@@ -20,15 +20,15 @@ NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
 NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for somebody at its other end
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Replace a file in one step, so that no reader, no crash and no power cut ever shows half of it.
 
     The draft has a name that nobody foresees and is made where nothing is, so that no link which waits there
-    is followed. The mode and the owner of a file that is replaced stay. A link at `path` itself is replaced;
-    who means what it leads to resolves it first. Raises OSError.
+    is followed. The mode and the owner of a file that is replaced stay; a new one gets `mode` less the umask.
+    A link at `path` itself is replaced; who means what it leads to resolves it first. Raises OSError.
     """
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}{DRAFT}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, mode)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             keep_owner_and_mode(stream.fileno(), path)

@@ -55,7 +55,7 @@ def make_cache(environ: Mapping[str, str]) -> Path:
     """
     folder = cache_folder(environ)
     try:
-        if folder == temporary_folder() and private_folder() is None:
+        if is_temporary(folder) and private_folder() is None:
             raise unusable(folder, "one that others may write")
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -63,11 +63,24 @@ def make_cache(environ: Mapping[str, str]) -> Path:
     return folder
 
 
+def optional_cache(environ: Mapping[str, str]) -> Path | None:
+    """Make tfup's cache folder for what can be done without; None where `make_cache` raises."""
+    try:
+        return make_cache(environ)
+    except UnusableFolder:
+        return None
+
+
 def unusable(folder: Path, found: str) -> UnusableFolder:
     """Return the error for a cache folder that will not do."""
     need = Need("folder", "one that you alone may write", found)
     sentence = f"The folder for what tfup itself needs cannot be used: {folder}."
     return UnusableFolder(sentence, (need,), "TFUP_CACHE_DIR=FOLDER tfup install")
+
+
+def is_temporary(folder: Path) -> bool:
+    """Tell whether a folder is that place; its name is asked first, which costs nothing."""
+    return folder.name == f"tfup-{user_id()}" and folder == temporary_folder()
 
 
 def temporary_folder() -> Path:

@@ -25,7 +25,7 @@ from tfup.errors import (
     UnusableFolder,
     UsageError,
 )
-from tfup.folders import cache_folder
+from tfup.folders import make_cache
 from tfup.managers import hashed, legacy, uv
 from tfup.model import Outcome
 from tfup.typed import typed
@@ -179,9 +179,8 @@ def installed(python: str) -> Installed:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a folder on the disk of our cache, where uv's links may reach and where there is room."""
-    cache = cache_folder(os.environ)
+    cache = make_cache(os.environ)
     try:
-        cache.mkdir(parents=True, exist_ok=True)
         temporary = TemporaryDirectory(prefix="training-", dir=cache, ignore_cleanup_errors=True)
     except OSError as error:
         need = Need("folder", "room for what the training needs", str(error))

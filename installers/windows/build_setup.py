@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(ROOT))
 
 from tfup import __version__ as VERSION  # noqa: E402, N812 (the path comes first)
-from tfup.folders import cache_folder  # noqa: E402
+from tfup.folders import make_cache  # noqa: E402
 from tfup.managers.settings import uv_environment  # noqa: E402
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -158,7 +158,7 @@ def find_makensis() -> tuple[str, dict[str, str]]:
     """Return makensis and the variables that it needs: the installed one, else out of Debian's packages."""
     if installed := shutil.which("makensis"):
         return installed, {}
-    place = cache_folder(os.environ) / "nsis"
+    place = make_cache(os.environ) / "nsis"
     if not place.exists():
         unpack_packages(place)
     return str(place / "usr/bin/makensis"), {"NSISDIR": str(place / "usr/share/nsis")}
@@ -168,7 +168,6 @@ def unpack_packages(place: Path) -> None:
     """Take Debian's packages of NSIS apart, which needs no root."""
     if shutil.which("apt-get") is None:
         sys.exit("makensis is not there: install NSIS 3.08 or newer")
-    place.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=place.parent) as folder:
         subprocess.run(["apt-get", "download", "-q", "nsis", "nsis-common"], cwd=folder, check=True)
         for package in Path(folder).glob("*.deb"):

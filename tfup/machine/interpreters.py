@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import MsgspecError, Struct, json, to_builtins
 
-from tfup.folders import cache_folder, user_id
+from tfup.files import write_whole
+from tfup.folders import optional_cache
 
 if TYPE_CHECKING:
     from tfup.machine.probe import Json, Live
@@ -52,11 +53,13 @@ class Memory(Struct):
 def interview(live: Live, path: str) -> Json:
     """Return the answer of the interpreter at this real path, as JSON holds it."""
     script = Path(__file__).with_name("interview.py").read_text(encoding="utf-8")
-    file = memory_file(cache_folder(live.environ), path, script)
-    memory = recall(file, path)
+    cache = optional_cache(live.environ)
+    file = memory_file(cache, path, script) if cache else None
+    memory = recall(file, path) if file else None
     if memory is None:
         memory = _ask(live, path, script)
-        remember(file, memory)
+        if file:
+            remember(file, memory)
     answer: Json = to_builtins(memory.answer)
     return answer
 
@@ -106,11 +109,11 @@ def memory_file(cache: Path, path: str, script: str) -> Path:
 def recall(file: Path, path: str) -> Memory | None:
     """Return what we remember, None where the interpreter has changed since or the memory is of no use."""
     try:
-        memory = json.decode(file.read_bytes(), type=Memory) if _is_ours(file) else None
+        memory = json.decode(file.read_bytes(), type=Memory)
         state = Path(path).stat()
     except (OSError, MsgspecError, UnicodeError):
         return None
-    return memory if memory and _is_fresh(memory, path, state) else None
+    return memory if _is_fresh(memory, path, state) else None
 
 
 def remember(file: Path, memory: Memory) -> None:
@@ -120,21 +123,11 @@ def remember(file: Path, memory: Memory) -> None:
     """
     if memory.answer and os.path.realpath(memory.answer.executable) != memory.path:
         return
-    part = file.with_suffix(f".{os.getpid()}")
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part.write_bytes(json.encode(memory))
-        part.replace(file)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    with suppress(OSError):
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        write_whole(file, json.encode(memory))
 
 
 def _is_fresh(memory: Memory, path: str, state: os.stat_result) -> bool:
     same = (path, state.st_mtime_ns, state.st_size) == (memory.path, memory.modified_ns, memory.bytes)
     return same and (memory.answer is not None or abs(time() - memory.asked) < SILENCE_KEPT_SECONDS)
-
-
-def _is_ours(file: Path) -> bool:
-    """Tell whether we wrote it: in a shared temporary folder somebody else may have."""
-    return file.stat().st_uid == user_id()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import MsgspecError, json
 
 from tfup.doctor.trouble import Own, Repair, trouble
+from tfup.files import write_whole
 from tfup.typed import typed
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ def tell(patient: Patient, kernel: Kernel) -> Trouble:
 
 def redirect(kernel: Kernel, python: str) -> str:
     """Let a kernel start another Python; what was there is kept beside it."""
-    backup = kernel.file.with_name("kernel.json.before-tfup")
-    shutil.copy2(kernel.file, backup)
-    content = json.decode(kernel.file.read_bytes())
+    file = kernel.file.resolve()
+    backup = file.with_name("kernel.json.before-tfup")
+    shutil.copy2(file, backup)
+    content = json.decode(file.read_bytes())
     content["argv"][0] = python
-    kernel.file.write_bytes(json.format(json.encode(content), indent=1) + b"\n")
+    write_whole(file, json.format(json.encode(content), indent=1) + b"\n")
     return f"{kernel.file} starts {python}; the former one is {backup.name}"

@@ -28,7 +28,7 @@ from tests.bare_machine import (
     write,
 )
 from tfup import __version__
-from tfup.folders import cache_folder
+from tfup.folders import TAG, TAG_TEXT, cache_folder
 
 SHELLS = ("dash", "busybox", "posh", "bash", "mksh", "yash", "ksh", "zsh")
 
@@ -203,7 +203,9 @@ def test_nothing_is_written_but_the_cache(machine: Machine) -> None:
         and path not in (home, *machine.cache().parents, machine.cache())
     ]
     assert list(machine.cache().glob("bytecode/**/cli.*.pyc"))
-    assert {"bytecode", "environment"} == {path.name.partition("-")[0] for path in machine.cache().iterdir()}
+    assert {TAG, "bytecode", "environment"} == {
+        path.name.partition("-")[0] for path in machine.cache().iterdir()
+    }
 
 
 @pytest.mark.parametrize(
@@ -303,13 +305,24 @@ def test_a_cache_that_cannot_be_written_is_named(machine: Machine) -> None:
     ] == result.stderr.splitlines()
 
 
+def test_the_cache_has_the_tag_of_tfup(machine: Machine) -> None:
+    """It is the same text; a folder that the person had, with a file in it, gets none."""
+    write(machine.folder / "scratch/thesis", "")
+
+    for place in (machine.cache(), machine.folder / "scratch"):
+        answer(machine.install(TFUP_CACHE_DIR=str(place)))
+
+    assert TAG_TEXT == (machine.cache() / TAG).read_bytes()
+    assert not (machine.folder / "scratch" / TAG).exists()
+
+
 def test_many_at_once_all_arrive(machine: Machine) -> None:
     """Several first starts at the same moment end well, and leave one environment and no rubbish."""
     running = [machine.start(str(number), PAUSE="0.2") for number in range(5)]
     said = [json.loads(process.communicate(timeout=60)[0])["arguments"] for process in running]
 
     assert [[str(number)] for number in range(5)] == said
-    assert ["bytecode", "environment"] == sorted(
+    assert [TAG, "bytecode", "environment"] == sorted(
         path.name.partition("-")[0] for path in machine.cache().iterdir()
     )
 
@@ -343,7 +356,7 @@ def test_what_uv_cannot_do_is_explained(
     """A failure of uv leaves its words in a log that the error names; 5 is the network's fault."""
     result = machine.install(FAILS=fails, WORDS=words)
 
-    (log,) = machine.cache().iterdir()
+    (log,) = machine.cache().glob("*.log")
     assert (code, words) == (result.returncode, log.read_text().strip())
     assert f"error: {reference}" == result.stderr.splitlines()[1]
     assert f"log: {log}" in result.stderr.splitlines()
@@ -386,7 +399,7 @@ def test_a_wheel_with_another_hash_is_not_unpacked(bare: Machine) -> None:
     with index(bare, trusted=False) as url:
         result = bare.install(TFUP_INDEX_URL=url)
 
-    (log,) = bare.cache().iterdir()
+    (log,) = bare.cache().glob("*.log")
     assert "as in requirements/uv.txt found sha256 " in " ".join(result.stderr.split())
     assert [log.suffix, result.returncode] == [".log", 5]  # the release page was asked too
 
@@ -410,7 +423,7 @@ def test_an_index_that_does_not_answer_is_the_networks_fault(bare: Machine) -> N
 
     assert 5 == result.returncode
     assert "as in requirements/uv.txt found no answer" in " ".join(result.stderr.split())
-    assert [f"log: {log}" for log in bare.cache().iterdir()] == [
+    assert [f"log: {log}" for log in bare.cache().glob("*.log")] == [
         line for line in result.stderr.splitlines() if line.startswith("log")
     ]
 
@@ -423,7 +436,7 @@ def test_a_password_in_the_address_of_the_index_is_not_shown(bare: Machine) -> N
         TFUP_INDEX_URL="http://ann:hunter2@127.0.0.1:9/simple", code="0", needs="x", log="/"
     )
 
-    (log,) = bare.cache().iterdir()
+    (log,) = bare.cache().glob("*.log")
     assert 5 == result.returncode
     assert "hunter2" not in result.stderr + log.read_text()
 
@@ -444,7 +457,7 @@ def test_a_machine_with_nothing_gets_one_error(bare: Machine) -> None:
         "  release  needs curl or wget                             found nothing",
         f"hint: TFUP_INDEX_URL=ADDRESS ./install.sh  (your package index; or install uv: {uv_page})",
     ] == result.stderr.splitlines()
-    assert [] == list(bare.cache().iterdir())
+    assert [TAG] == [path.name for path in bare.cache().iterdir()]
 
 
 # ---------------------------------------------------------------- with a real index

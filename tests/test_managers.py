@@ -16,6 +16,7 @@ from tests import loopback_index
 from tests.loopback_index import pin
 from tfup import managers
 from tfup.errors import IndexUnreachable, InstallFailed, UnreadableFile
+from tfup.folders import TAG, make_cache
 from tfup.formats import locate
 from tfup.managers import cleaning, transaction, uv, venv
 from tfup.model import Choice, Environment, Plan, Project, Wheel, Wish
@@ -290,6 +291,38 @@ def test_cleaning_leaves_what_others_put_into_the_folder(tmp_path: Path) -> None
     cleaning.clean(cleaning.removable(tmp_path, cache), tmp_path)
 
     assert sorted(names[1:]) == sorted(path.name for path in cache.iterdir())
+
+
+def test_a_cache_that_was_made_for_us_goes_as_one(tmp_path: Path) -> None:
+    """The tag in it says so, whatever it is called; beside files of others it stays with them."""
+    for name in ("wheels", "scratch"):
+        environ = {"TFUP_CACHE_DIR": str(tmp_path / name)}
+        (make_cache(environ) / "interpreters").mkdir()
+    (tmp_path / "scratch" / "thesis").touch()
+
+    for name in ("wheels", "scratch"):
+        cleaning.clean(cleaning.removable(tmp_path, tmp_path / name), tmp_path)
+
+    assert ["scratch"] == [path.name for path in tmp_path.iterdir()]
+    assert [TAG, "thesis"] == sorted(path.name for path in (tmp_path / "scratch").iterdir())
+
+
+def test_a_folder_of_others_gets_no_tag(tmp_path: Path) -> None:
+    """A program for backups would leave out what the person has in there."""
+    (tmp_path / "thesis").touch()
+
+    assert not (make_cache({"TFUP_CACHE_DIR": str(tmp_path)}) / TAG).exists()
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"Signature: 8a477f597d28d172789f06886806bc55\n# of another program\n"]
+)
+def test_a_tag_of_others_is_not_ours(tmp_path: Path, text: bytes) -> None:
+    """Each program marks its cache with the same first line."""
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / TAG).write_bytes(text)
+
+    assert () == cleaning.removable(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["wheels", "logs", "uv"])

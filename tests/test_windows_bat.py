@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import windows_lab
+from tfup.folders import TAG
 
 if TYPE_CHECKING:
     import subprocess
@@ -135,7 +136,7 @@ def test_without_a_right_uv_nothing_is_begun(lab: Lab, manner: str) -> None:
     assert (5, "no-uv") == (done.code, error["reference"])
     assert BAD[manner] in error["sentence"]
     assert rf"C:\users\root\{manner}\start.log" == error["log"]
-    assert ["start.log"] == sorted(path.name for path in (lab.windows.home / manner).iterdir())
+    assert [TAG, "start.log"] == sorted(path.name for path in (lab.windows.home / manner).iterdir())
 
 
 def elsewhere(name: str) -> dict[str, str]:

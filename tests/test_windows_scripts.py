@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bare_machine import REPOSITORY
+from tfup.folders import TAG_TEXT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +84,16 @@ def test_every_part_ends_with_its_exit_code(batch: Path) -> None:
     ]
 
     assert [] == [end for end in ends if not re.search(r"exit /b|start\.bat\" %\*$|goto ", end)]
+
+
+def test_the_tag_of_the_cache_is_that_of_tfup() -> None:
+    """It is `tfup clean` that looks for it."""
+    said = re.findall(
+        r"(?m)^\(echo (.*?)\)>+\"%cache%\\CACHEDIR.TAG\"",
+        text_of(REPOSITORY / "installers" / "windows" / "start.bat"),
+    )
+
+    assert TAG_TEXT.decode().splitlines() == said
 
 
 def test_no_host_of_an_index_is_named() -> None:

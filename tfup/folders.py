@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfup.errors import Need, UnusableFolder
+from tfup.files import is_link, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+TAG = "CACHEDIR.TAG"
+TAG_TEXT = b"""\
+Signature: 8a477f597d28d172789f06886806bc55
+# The cache of tfup, which makes it anew as needed; it is removed by: tfup clean
+"""
+"""What marks a cache as ours, by a standard that programs for backups know: https://bford.info/cachedir/"""
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -58,9 +67,23 @@ def make_cache(environ: Mapping[str, str]) -> Path:
         if is_temporary(folder) and private_folder() is None:
             raise unusable(folder, "one that others may write")
         folder.mkdir(parents=True, exist_ok=True)
+        tag(folder)
     except OSError as error:
         raise unusable(folder, error.strerror or str(error)) from error
     return folder
+
+
+def tag(folder: Path) -> None:
+    """Mark a cache folder as ours if nothing is in it: what somebody had before keeps other things, too."""
+    if not any(folder.iterdir()):
+        with suppress(OSError):
+            write_whole(folder / TAG, TAG_TEXT)
+
+
+def has_tag(folder: Path) -> bool:
+    """Tell whether a folder has our mark; start.bat ends its lines otherwise."""
+    file = folder / TAG
+    return not is_link(file) and file.is_file() and file.read_bytes().split() == TAG_TEXT.split()
 
 
 def optional_cache(environ: Mapping[str, str]) -> Path | None:

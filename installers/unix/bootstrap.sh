@@ -80,13 +80,18 @@ if not whole:
 }
 
 open_workshop() { # a folder of this run alone; the log outlives it if something fails
-    mkdir -p "$cache" 2>/dev/null || cache_is_unusable
+    { mkdir -p "$cache" && tag_cache; } 2>/dev/null || cache_is_unusable
     find "$cache"/workshop-* -prune -mtime +0 -exec rm -rf {} + 2>/dev/null || : # those of runs that were killed
     workshop=$(mktemp -d "$cache/workshop-XXXXXX" 2>/dev/null) || cache_is_unusable
     log=$cache/bootstrap-${workshop##*-}.log
     : >"$log"
     trap close_workshop EXIT
     trap interrupted HUP INT TERM
+}
+
+tag_cache() { # folders.py says what it means, and has the same text
+    [ -n "$(ls -A "$cache")" ] || printf '%s\n' 'Signature: 8a477f597d28d172789f06886806bc55' \
+        '# The cache of tfup, which makes it anew as needed; it is removed by: tfup clean' >"$cache/CACHEDIR.TAG"
 }
 
 close_workshop() {

@@ -71,7 +71,7 @@ set "UV_PYTHON_INSTALL_REGISTRY=0"
 exit /b 0
 
 :begin_log
-if not exist "%cache%\" mkdir "%cache%" 2>nul
+if not exist "%cache%\" mkdir "%cache%" 2>nul && call :tag_cache
 set "log=%cache%\start.log"
 if exist "%log%" move /y "%log%" "%cache%\start.old.log" >nul 2>nul
 if defined clicked if not defined TFUP_TRANSCRIPT set "TFUP_TRANSCRIPT=%log%"
@@ -88,6 +88,12 @@ exit /b 4
 setlocal EnableDelayedExpansion
 echo {"schema": 1, "error": {"reference": "unusable-cache", "sentence": "The folder for what tfup itself needs cannot be written.", "needs": {"folder": "one that can be written"}, "found": {"folder": "!cache:\=\\!"}, "hint": "set TFUP_CACHE_DIR=FOLDER", "exit_code": 4, "log": null}}
 exit /b 4
+
+:tag_cache
+rem Marks the folder as ours: folders.py says what it means, and has the same text.
+(echo Signature: 8a477f597d28d172789f06886806bc55)>"%cache%\CACHEDIR.TAG"
+(echo # The cache of tfup, which makes it anew as needed; it is removed by: tfup clean)>>"%cache%\CACHEDIR.TAG"
+exit /b 0
 
 :find_environment
 rem Its name has the size of what it was made from; fits.py compares the rest, and misses what an antivirus took away.

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from tfup.documents import Removed
 from tfup.files import is_link, read_json
+from tfup.folders import TAG, has_tag
 from tfup.managers import venv
 from tfup.managers.corner import Store, discard, empty, prepare, remove
 from tfup.managers.transaction import is_strange, locked, repair
@@ -24,13 +25,13 @@ OWN_NAMES = re.compile(
 )
 """What tfup puts into its cache folder under names that nobody else gives."""
 COMMON_NAMES = re.compile(
-    r"workshop-\w+|training-\w+|bootstrap-\w+\.log|\..*\.trash|app-data|bytecode|interpreters|nsis|prove|uv|wheels"
-    r"|bug\.log|doctor\.txt|start(\.old)?\.log"
+    r"app-data|bytecode|interpreters|nsis|prove|uv|wheels|workshop-\w+|training-\w+|\..*\.(trash|part)"
+    r"|bug\.log|doctor\.txt|start(\.old)?\.log|bootstrap-\w+\.log(\.clean)?"
     r"|hypothesis|mypy|pytest|ruff"  # of tests/run.sh
 )
 """The same, under names that others give, too."""
 FOLDER_NAMES = re.compile(r"tfup(-\d+)?")
-"""How a cache folder is called that nobody has named."""
+"""How a cache folder is called that nobody has named; another one has our tag, if it was made for us."""
 KINDS = ("cache", "previous", "environment")
 """tfup's cache, the generation kept for undo, and the environment, which goes only by name."""
 
@@ -59,19 +60,26 @@ def leaves(folder: Path, things: Collection[Removed]) -> bool:
 def ours(cache: Path | None) -> list[Path]:
     """Return what of a cache folder is ours: all of it as one, or by name what lies beside files of others.
 
-    People set TFUP_CACHE_DIR to a folder that they have. A name that others give, too, counts only in a
-    folder that is called tfup, or that has something of ours and nothing else.
+    People set TFUP_CACHE_DIR to a folder that they have, where names that others give, too, do not count.
     """
     if cache is None or is_link(cache) or not cache.is_dir():
         return []
-    entries = sorted(cache.iterdir())
+    entries = contents(cache)
     sure = [path for path in entries if OWN_NAMES.fullmatch(path.name)]
+    if not is_cache(cache):
+        return sure
     known = [path for path in entries if path in sure or COMMON_NAMES.fullmatch(path.name)]
-    if not sure and not FOLDER_NAMES.fullmatch(cache.name):
-        return []
-    if known == entries:
-        return [cache]
-    return known if FOLDER_NAMES.fullmatch(cache.name) else sure
+    return [cache] if known == entries else known
+
+
+def contents(cache: Path) -> list[Path]:
+    """Return what lies in a cache folder beside its tag, which goes last."""
+    return sorted(path for path in cache.iterdir() if path.name != TAG)
+
+
+def is_cache(folder: Path) -> bool:
+    """Tell whether a folder was made for us, rather than named to us."""
+    return bool(FOLDER_NAMES.fullmatch(folder.name)) or has_tag(folder)
 
 
 def clean(
@@ -99,12 +107,24 @@ def clean_cache(paths: Collection[Path]) -> None:
     """
     sys.dont_write_bytecode = True  # a late import would make the folder again
     for path in paths:
-        is_part = OWN_NAMES.fullmatch(path.name) or COMMON_NAMES.fullmatch(path.name)
-        for part in [path] if is_part else sorted(path.iterdir()):
-            with suppress(OSError):
-                remove(part.rename(part.with_name(f".{part.name}.{uuid4().hex}.trash")))
-        with suppress(OSError):  # a part is gone already, and somebody may have put something into the folder
-            path.rmdir()
+        with suppress(FileNotFoundError):  # another clean was quicker
+            remove_cache(path) if is_cache(path) else remove_part(path)
+
+
+def remove_part(part: Path) -> None:
+    """Remove a part of a cache, if it may be removed."""
+    with suppress(OSError):
+        remove(part.rename(part.with_name(f".{part.name}.{uuid4().hex}.trash")))
+
+
+def remove_cache(cache: Path) -> None:
+    """Remove a cache folder; what is left in it, or was put in meanwhile, keeps the folder and its tag."""
+    for part in contents(cache):
+        remove_part(part)
+    with suppress(OSError):
+        if not contents(cache):
+            (cache / TAG).unlink(missing_ok=True)
+            cache.rmdir()
 
 
 def clean_project(store: Store, paths: list[Path], say: Callable[[str], None] | None) -> None:

@@ -64,6 +64,7 @@ def main():
 # Stands in for uv: notes what it is asked, and makes an environment from the Python that runs the tests.
 UV = f"""#!/bin/sh
 echo "$* index=${{UV_DEFAULT_INDEX:-}} certificates=${{SSL_CERT_FILE:-}} proxy=${{https_proxy:-}}" >>"$CALLS"
+case $* in (*"${{REFUSES:-no such word}}"*) exit 2 ;; esac
 [ "$1" != "${{FAILS:-}}" ] || {{ echo "$WORDS" >&2; exit 2; }}
 case $1 in
     (--version) echo "uv ${{VERSION:-99.0.1}} (of the tests)" ;;
@@ -71,7 +72,12 @@ case $1 in
         mkdir -p new/bin
         ln -s '{sys.executable}' new/bin/python
         echo 'home = {Path(sys.base_prefix) / "bin"}' >new/pyvenv.cfg ;;
-    (pip) sleep "${{PAUSE:-0}}" ;;
+    (pip)
+        sleep "${{PAUSE:-0}}"
+        packages=new/lib/python3/site-packages
+        mkdir -p $packages/library.dist-info
+        echo pass >$packages/library.py
+        printf '%s\\n' library.py,x,5 library.dist-info/RECORD,, >$packages/library.dist-info/RECORD ;;
 esac
 """
 

@@ -327,6 +327,53 @@ def test_many_at_once_all_arrive(machine: Machine) -> None:
     )
 
 
+DAMAGES = ("library.py gone", "library.py empty", "made gone", "made empty", "RECORD gone", "RECORD empty")
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "lib gone"])
+def test_a_damaged_environment_is_made_anew(machine: Machine, damage: str) -> None:
+    """Whatever took a file of it away, or emptied it in a power cut: it is no traceback for ever."""
+    place = Path(str(answer(machine.install())["prefix"]))
+    name, manner = damage.split()
+    (path,) = place.rglob(name)
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink() if manner == "gone" else path.write_text("")
+
+    said = answer(machine.install("plan", "two words"))
+
+    assert (["plan", "two words"], str(place)) == (said["arguments"], said["prefix"])
+    assert ["pass\n"] == [file.read_text() for file in place.rglob("library.py")]
+    assert 2 == len([call for call in machine.calls() if call.startswith("venv")])
+
+
+def test_what_is_made_anew_is_fetched_anew_if_it_can_be(machine: Machine) -> None:
+    """uv's cache has the same files under other names: what emptied the one has emptied the other."""
+    place = Path(str(answer(machine.install())["prefix"]))
+    shutil.rmtree(place / "lib")
+
+    said = answer(machine.install(REFUSES="--no-cache"))
+
+    assert str(place) == said["prefix"]
+    assert ["--no-cache", "tfup.txt"] == [
+        call.split(" index=")[0].split("/")[-1].split()[-1] for call in machine.calls()[-2:]
+    ]
+
+
+@pytest.mark.parametrize(("name", "makes"), [("rich", 2), ("tfup.words", 1)])
+def test_what_cannot_be_imported_makes_the_environment_anew_once(
+    machine: Machine, name: str, makes: int
+) -> None:
+    """A library that stays away is an error in the end, and so at once is a module of tfup's own."""
+    write(machine.clone / "tfup/cli.py", f"raise ImportError('odd', name={name!r})")
+
+    done = machine.install()
+
+    assert (1, "ImportError: odd") == (done.returncode, done.stderr.splitlines()[-1])
+    assert makes == len([call for call in machine.calls() if call.startswith("venv")])
+
+
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_start_that_was_ended_does_no_harm(machine: Machine, blow: signal.Signals) -> None:
     """Half an environment is never taken for a whole one."""

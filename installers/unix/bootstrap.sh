@@ -10,7 +10,8 @@
 . "$root/installers/unix/uv.sh"
 
 # environment FILE: sets $python to the interpreter of a private environment with just what the requirements FILE pins.
-# Its folder is named after the content of FILE and appears complete or not at all; the file `made` is its last one.
+# Its folder is named after the content of FILE and appears complete or not at all; the file `made` is its last one, and
+# names the lists of what was installed. start.py, which compares them, removes it from a damaged environment.
 environment() {
     find_cache
     digest=$(cksum <"$1" 2>/dev/null || sha256sum <"$1") # busybox may lack the one, macOS the other
@@ -53,20 +54,27 @@ make_environment() {
     # a wheel of uv that is here already need not be fetched again, if it fits
     [ ! -d "$workshop/wheels" ] || by "$uv" pip install --python new/bin/python --no-index --find-links wheels \
         --no-deps --require-hashes -r "$root/requirements/uv.txt" || :
-    # shellcheck disable=SC2046 # one option or none
-    by "$uv" pip sync --python new/bin/python $(no_index) --require-hashes --only-binary :all: "$root/requirements/${1##*/}" ||
+    # what damaged the environment has damaged uv's cache, too, where that has the same files under other names
+    { [ "${TFUP_START:-}" = again ] && sync_libraries "${1##*/}" --no-cache; } || sync_libraries "${1##*/}" ||
         give_up no-libraries "The libraries that tfup is made of could not be installed." "cat '$log'"
     settle
     close_workshop
     rm -f "$log"
 }
 
+sync_libraries() { # FILE [OPTION]
+    # shellcheck disable=SC2046 # one option or none
+    by "$uv" pip sync --python new/bin/python $(no_index) --require-hashes --only-binary :all: "$root/requirements/$1" ${2+"$2"}
+}
+
 # Renames the environment to its place. It is in use already if another run was quicker; then that one stays.
 settle() {
     "$workshop/new/bin/python" -I -c '
-import os, sys
+import glob, os, sys
 new, old, place = sys.argv[1:]
-open(os.path.join(new, "made"), "w").close()
+records = glob.glob("lib/*/site-packages/*.dist-info/RECORD", root_dir=new)
+with open(os.path.join(new, "made"), "w", encoding="utf-8") as made:
+    made.writelines(record + "\n" for record in records)
 whole = os.access(os.path.join(place, "bin", "python"), os.X_OK) and os.path.exists(os.path.join(place, "made"))
 if not whole:
     if os.path.lexists(place):  # its interpreter was uninstalled, or it was deleted in part

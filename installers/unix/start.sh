@@ -17,6 +17,7 @@ main() {
         [ "$word" != --json ] || json=yes
     done
     environment "$root/requirements/tfup.txt"
+    export TFUP_START="${TFUP_START:-first}" # start.py may send us back here, once
     # -I: no PYTHON* variable, no folder of the person's and no user site changes what tfup imports
     exec "$python" -I "$root/installers/start.py" "$@"
 }

@@ -488,6 +488,24 @@ def test_a_password_in_the_address_of_the_index_is_not_shown(bare: Machine) -> N
     assert "hunter2" not in result.stderr + log.read_text()
 
 
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash", "busybox"])
+@pytest.mark.parametrize(
+    "name", ["it's $(touch owned)", "';touch owned;'", "two\nlines `touch owned`", "汉字 \\'"]
+)
+def test_the_hint_can_be_pasted(machine: Machine, name: str, shell: str) -> None:
+    """Whatever the folder of the log is called, what is printed shows the log and runs nothing else."""
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} is here")
+    told = {"FAILS": "pip", "WORDS": "error: Hash mismatch"}
+
+    said = machine.install(TFUP_CACHE_DIR=str(machine.folder / name), **told).stderr
+    command = [shell, *(["sh"] if shell == "busybox" else []), "-c", said.rpartition("\nhint: ")[2]]
+    shown = subprocess.run(command, cwd=machine.folder, check=True, capture_output=True, text=True).stdout
+
+    assert "error: Hash mismatch\n" == shown
+    assert not (machine.folder / "owned").exists()
+
+
 def test_a_machine_with_nothing_gets_one_error(bare: Machine) -> None:
     """Without uv, Python, index and downloader the error lists all four, and one thing to type."""
     uv_page = "https://github.com/astral-sh/uv/releases"

@@ -56,7 +56,7 @@ make_environment() {
         --no-deps --require-hashes -r "$root/requirements/uv.txt" || :
     # what damaged the environment has damaged uv's cache, too, where that has the same files under other names
     { [ "${TFUP_START:-}" = again ] && sync_libraries "${1##*/}" --no-cache; } || sync_libraries "${1##*/}" ||
-        give_up no-libraries "The libraries that tfup is made of could not be installed." "cat '$log'"
+        give_up no-libraries "The libraries that tfup is made of could not be installed." "cat $(typed "$log")"
     settle
     close_workshop
     rm -f "$log"

@@ -28,6 +28,10 @@ give_up() { # REFERENCE SENTENCE HINT; 5 says that it is the network's fault, 4 
     exit "$code"
 }
 
+typed() { # prints a word as it is typed, whatever is in it
+    printf "'%s'" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")"
+}
+
 keep_log() { # if it says anything, without credentials; and lets it say whose fault it was
     if [ ! -s "$log" ]; then
         rm -f "$log"

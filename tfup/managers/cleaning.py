@@ -25,7 +25,7 @@ OWN_NAMES = re.compile(
 )
 """What tfup puts into its cache folder under names that nobody else gives."""
 COMMON_NAMES = re.compile(
-    r"app-data|bytecode|interpreters|nsis|prove|uv|wheels|workshop-\w+|training-\w+|\..*\.(trash|part)"
+    r"app-data|bytecode|interpreters|key|nsis|prove|uv|wheels|workshop-\w+|training-\w+|\..*\.(trash|part)"
     r"|bug\.log|doctor\.txt|start(\.old)?\.log|bootstrap-\w+\.log(\.clean)?"
     r"|hypothesis|mypy|pytest|ruff"  # of tests/run.sh
 )

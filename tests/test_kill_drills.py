@@ -90,7 +90,7 @@ def test_a_clean_that_is_killed_bricks_nothing(tmp_path: Path, kills: int) -> No
     cache = tmp_path / "tfup"
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "uv").symlink_to(find_uv())
-    variables = running.environment(tmp_path) | {"TFUP_CACHE_DIR": str(cache)}
+    variables = running.environment(tmp_path) | {"TFUP_CACHE_DIR": str(cache), "TMPDIR": str(tmp_path)}
     variables["PATH"] = f"{tmp_path}/bin{os.pathsep}{variables['PATH']}"
     tfup = Program([running.ROOT / "install.sh"], tmp_path, variables)
     clean = tfup._replace(command=[*tfup.command, "clean"])
@@ -120,7 +120,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
 
 def tool(clone: Clone, folder: Path) -> Program:
     """Return the program that makes the tool in that folder, unless it is there, and says where it is."""
-    variables = clone.environment() | {"TFUP_CACHE_DIR": str(folder / "tfup")}
+    variables = clone.environment() | {"TFUP_CACHE_DIR": str(folder / "tfup"), "TMPDIR": str(folder)}
     return Program([sys.executable, "-I", "-c", MAKE_TOOL, clone.folder], folder, variables)
 
 

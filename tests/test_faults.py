@@ -669,11 +669,11 @@ def test_an_undo_that_is_stopped_and_run_again_ends_where_it_was_going(
         assert 0 == clone.run(*words, cwd=tmp_path).code
     there = "99.0.0"
     for _ in range(kills):
-        process = clone.start("undo", cwd=tmp_path)
+        process = clone.start("undo", "--json", cwd=tmp_path)
         time.sleep(moments.uniform(0.05, 0.25))
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[0]
-        if "is as it was" not in said:
+        if '"version"' not in said:
             assert 0 == clone.run("undo", cwd=tmp_path).code
         there = {"99.0.0": "98.0.0", "98.0.0": "99.0.0"}[there]
         assert there == pinned(tmp_path) == version_of(tmp_path)

@@ -57,8 +57,8 @@ def home_by_number() -> str | None:
         return None
 
 
-def make_cache(environ: Mapping[str, str]) -> Path:
-    """Make tfup's cache folder and return it; what lies in it is run.
+def make_cache(environ: Mapping[str, str], *, to_stay: bool = True) -> Path:
+    """Make tfup's cache folder and return it; what lies in it is run. One that is to stay gets our tag.
 
     Raises UnusableFolder for one that cannot be made, and for a temporary one that others may write.
     """
@@ -67,7 +67,8 @@ def make_cache(environ: Mapping[str, str]) -> Path:
         if is_temporary(folder) and private_folder() is None:
             raise unusable(folder, "one that others may write")
         folder.mkdir(parents=True, exist_ok=True)
-        tag(folder)
+        if to_stay:
+            tag(folder)
     except OSError as error:
         raise unusable(folder, error.strerror or str(error)) from error
     return folder

@@ -179,7 +179,7 @@ def installed(python: str) -> Installed:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """Yield a folder on the disk of our cache, where uv's links may reach and where there is room."""
-    cache = make_cache(os.environ)
+    cache = make_cache(os.environ, to_stay=False)
     try:
         temporary = TemporaryDirectory(prefix="training-", dir=cache, ignore_cleanup_errors=True)
     except OSError as error:

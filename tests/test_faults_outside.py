@@ -17,6 +17,7 @@ import pytest
 from tests import running
 from tests.little_clone import Clone, cloned
 from tests.test_faults import pinned, version_of
+from tfup.folders import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,14 +67,16 @@ def test_every_write_is_in_its_place(clone: Clone, tmp_path: Path) -> None:
     project.mkdir()
     temporary.mkdir()
     caches = [clone.home / ".cache" / "tfup", clone.home / "uv-cache", Path(sys.prefix).parent / "bytecode"]
-    allowed = tuple(f"{place}/" for place in (project, temporary, *caches, "/dev", "/proc"))
+    state = state_folder(os.environ)
+    allowed = tuple(f"{place}/" for place in (project, temporary, *caches, state, "/dev", "/proc"))
     outside: set[str] = set()
     for words in (("pin",), ("install",), ("install", "tensorflow==98.0.0", "rainy"), ("check",), ("undo",)):
         run = clone.run(*words, cwd=project, under=[*STRACE, trace], TMPDIR=str(temporary))
         assert 0 == run.code, run.err
         outside |= {path for path in written(trace) if not f"{path}/".startswith(allowed)}
 
-    assert {str(clone.home / ".cache")} >= outside, "the folder of the caches may be made"
+    may_be_made = {str(clone.home / ".cache"), *map(str, (state.parent, state.parents[1]))}
+    assert may_be_made >= outside
     assert [] == list(temporary.iterdir())
 
 

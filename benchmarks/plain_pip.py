@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tfup import check, tables  # noqa: E402 - a script of the clone
+from tfup import tables  # noqa: E402 - a script of the clone
+from tfup.check import runner  # noqa: E402
 from tfup.machine import Live, detect  # noqa: E402
-from tfup.managers import legacy, uv  # noqa: E402
-from tfup.matching.interpreters import fitting_pythons  # noqa: E402
-from tfup.matching.platforms import python_release  # noqa: E402
+from tfup.managers import python27, uv  # noqa: E402
+from tfup.match.platforms import python_release  # noqa: E402
+from tfup.match.pythons import fitting_pythons  # noqa: E402
 from tfup.model import Environment  # noqa: E402
 from tools.make_locks import forget_local_wheels  # noqa: E402
 from tools.make_readme import FAMILY, newest_patches  # noqa: E402
@@ -76,7 +77,7 @@ def tried(build: Build, python: str) -> tuple[str, str]:
     with TemporaryDirectory(prefix="plain-pip-") as folder:
         home = Path(folder, "venv")
         if build.python_tag == "cp27":
-            legacy.make_venv(python, home, uv.PLAIN)
+            python27.make_venv(python, home, uv.PLAIN)
         else:
             subprocess.run([python, "-m", "venv", str(home)], check=True, capture_output=True)
         environment = Environment(str(home), uv.interpreter(home), "venv")
@@ -98,7 +99,7 @@ def install(python: str, requirement: str) -> str | None:
 
 def checked(environment: Environment, log: Path) -> tuple[str, str]:
     """Return what the checks say of an environment."""
-    outcomes = check.check(environment, CHECKS, timeout=600, log=log)
+    outcomes = runner.check(environment, CHECKS, timeout=600, log=log)
     bad = [one for one in outcomes if one.status not in {"proved", "skipped"}]
     return ("breaks", f"{bad[0].name}: {bad[0].detail[:160]}") if bad else ("works", "")
 

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests import loopback_index, running
-from tfup.check import GPU_CHECKS
+from tfup.check.runner import GPU_CHECKS
 from tfup.model import Pin
-from tfup.pinning.files import lock_digest
+from tfup.pin.files import lock_digest
 from tfup.tables import DATA, render, wheel_name
 
 if TYPE_CHECKING:

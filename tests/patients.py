@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfup.doctor.doctor import Diagnosis
-    from tfup.doctor.patient import Patient
+    from tfup.doctor.inspected import Patient
 
 MODULES = {
     "tensorflow-cpu": "tensorflow",

@@ -9,11 +9,11 @@ import pytest
 from packaging.requirements import Requirement
 
 from tfup import tables
-from tfup.documents import DOCUMENTS
-from tfup.match import choose
+from tfup.match.search import choose
 from tfup.model import Machine, Wish
-from tfup.pin import lock_pins
-from tfup.pinning.files import lock_digest
+from tfup.pin.files import lock_digest
+from tfup.pin.planning import lock_pins
+from tfup.report.documents import DOCUMENTS
 from tfup.tables import (
     DATA,
     BuildRow,
@@ -75,7 +75,7 @@ def test_digest_of_every_lock_is_that_of_its_pins() -> None:
 
 def test_locks_obey_the_rules() -> None:
     """Each pin is inside our bounds for its release and Python."""
-    from tfup.pinning.rules import bounds
+    from tfup.pin.companions import bounds
 
     for build, lock in locked_builds():
         pinned = dict(pin.split("==") for pin in lock.pins)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.managers.test_install import outcomes_of
 from tests.running import Run, environment, tfup
-from tests.test_install import outcomes_of
 
 if TYPE_CHECKING:
     from pathlib import Path

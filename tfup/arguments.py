@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tfup import __version__
 from tfup.errors import UsageError
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from tfup import arguments as words
 from tfup.errors import Bug, Interrupted, Need, NoBuildFits, TfupError
-from tfup.report import Report, describe_machine, waiting_text
-from tfup.signals import ignore_all, listen
-from tfup.typed import typed
-from tfup.voice import open_streams
+from tfup.managers.signals import ignore_all, listen
+from tfup.report.console import Report, describe_machine, waiting_text
+from tfup.report.streams import open_streams
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -30,8 +30,10 @@ CHECK_SECONDS = 900.0  # a cold disk and a slow machine take minutes for the fir
 
 def install(arguments: Namespace, report: Report) -> int:
     """Detect, match, pin, write, install, check, report."""
-    from tfup import claims, documents, formats, managers
+    from tfup import formats, managers
+    from tfup.check import selection
     from tfup.managers.transaction import commit, recover, transaction
+    from tfup.report import documents
 
     folder = project_folder(arguments)
     machine = look(arguments, report)
@@ -56,12 +58,12 @@ def install(arguments: Namespace, report: Report) -> int:
             )
             facts.append(environment.folder)
         commit(generation)  # and go on under its lock: another run would replace what is checked
-        outcomes = claims.try_out(
+        outcomes = selection.try_out(
             plan, environment, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome
         )
     proved = all(outcome.status in {"proved", "skipped"} for outcome in outcomes)
     next_steps = managers.next_steps(project)
-    report.verdict(outcomes, str(folder), next_steps, str(log), claims.subject(plan))
+    report.verdict(outcomes, str(folder), next_steps, str(log), selection.subject(plan))
     if report.json:
         report.document(
             documents.InstallDocument(
@@ -96,8 +98,9 @@ def plan(arguments: Namespace, report: Report) -> int:
 
 def pin(arguments: Namespace, report: Report) -> int:
     """Write the files of the project, and install nothing."""
-    from tfup import documents, formats, managers
+    from tfup import formats, managers
     from tfup.managers.transaction import transaction
+    from tfup.report import documents
 
     folder = recovered_folder(arguments, report)
     planned = make_plan(arguments, look(arguments, report), folder, report)
@@ -114,8 +117,10 @@ def pin(arguments: Namespace, report: Report) -> int:
 
 def check(arguments: Namespace, report: Report) -> int:
     """Run the checks in an environment; with --train, train in it; with --report, write it all down."""
-    from tfup import check as checks
-    from tfup import claims, documents, formats, html_report, managers, training
+    from tfup import formats, managers
+    from tfup.check import runner as checks
+    from tfup.check import selection, training
+    from tfup.report import documents, html
 
     folder = recovered_folder(arguments, report)
     names = checks.known(arguments.only) if arguments.only else None
@@ -123,9 +128,9 @@ def check(arguments: Namespace, report: Report) -> int:
     refuse_stranger(environment, folder, arguments, report)
     settings = training.asked(arguments, folder)
     if arguments.report:
-        html_report.make_sure(arguments.report)
+        html.make_sure(arguments.report)
     log = managers.new_log(folder)
-    outcomes = claims.try_out(
+    outcomes = selection.try_out(
         plan, environment, names, timeout=CHECK_SECONDS, log=log, on_outcome=report.outcome
     )
     if settings:
@@ -134,12 +139,12 @@ def check(arguments: Namespace, report: Report) -> int:
     written = None
     if arguments.report:
         facts = (look(arguments, report), plan, environment, outcomes)
-        written = html_report.write(arguments.report, html_report.Story(folder, *facts))
+        written = html.write(arguments.report, html.Story(folder, *facts))
         report.line("proved", "report", written)
     if report.json:
         report.document(documents.CheckDocument(outcomes, written))
     else:
-        report.verdict(outcomes, str(folder), (), str(log), claims.subject(plan))
+        report.verdict(outcomes, str(folder), (), str(log), selection.subject(plan))
     return 0 if all(outcome.status in {"proved", "skipped"} for outcome in outcomes) else 1
 
 
@@ -148,7 +153,7 @@ def explain(arguments: Namespace, report: Report) -> int:
     from tfup.doctor.explain import explain as explain_log
     from tfup.doctor.facts import Facts, facts_of_environment
     from tfup.doctor.log_text import read_log
-    from tfup.doctor.words import words_of
+    from tfup.doctor.remedies import words_of
 
     if arguments.file == "-" and sys.stdin and sys.stdin.isatty():
         report.line("working", "explain", "paste the error, then press Ctrl-D (on Windows Ctrl-Z and Enter)")
@@ -163,9 +168,9 @@ def explain(arguments: Namespace, report: Report) -> int:
 
 def doctor(arguments: Namespace, report: Report) -> int:
     """Say what is not well in an environment and around it; with --fix, repair what can be repaired."""
-    from tfup import documents
     from tfup.doctor import doctor
-    from tfup.doctor.patient import choose_environment
+    from tfup.doctor.inspected import choose_environment
+    from tfup.report import documents
 
     folder = recovered_folder(arguments, report)
     refuse_stranger(choose_environment(folder, os.environ), folder, arguments, report)
@@ -210,8 +215,9 @@ def log_of_doctor(folder: Path) -> Path:
 
 def undo(arguments: Namespace, report: Report) -> int:
     """Bring back the generation before the last install."""
-    from tfup import documents, formats
+    from tfup import formats
     from tfup.managers.transaction import undo
+    from tfup.report import documents
 
     folder = project_folder(arguments)
     undo(folder, say=partial(report.line, "working", "project"))
@@ -231,8 +237,8 @@ def undo(arguments: Namespace, report: Report) -> int:
 
 def versions(arguments: Namespace, report: Report) -> int:
     """List the releases that fit this machine."""
-    from tfup import documents
-    from tfup.versions import fitting_versions
+    from tfup.match.fitting import fitting_versions
+    from tfup.report import documents
 
     rows, not_fitting = fitting_versions(look(arguments, report))
     if report.json:
@@ -244,9 +250,9 @@ def versions(arguments: Namespace, report: Report) -> int:
 
 def clean(arguments: Namespace, report: Report) -> int:
     """Remove our cache and the kept generation; the environment too of a project that is named."""
-    from tfup import documents
     from tfup.folders import cache_folder
     from tfup.managers import cleaning
+    from tfup.report import documents
 
     folder = project_folder(arguments)
     kinds = cleaning.KINDS if arguments.project else cleaning.KINDS[:2]
@@ -301,18 +307,20 @@ def look(arguments: Namespace, report: Report) -> Machine:
 
 def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Report) -> Plan:
     """Stages 2 and 3: the build, and every package exactly."""
-    from tfup import beside, check, managers, system_packages
+    from tfup import managers
+    from tfup.check import runner
     from tfup.machine.probe import Live
-    from tfup.match import match
-    from tfup.pin import pin
+    from tfup.match.search import match
+    from tfup.pin import system_packages, windows_runtime
+    from tfup.pin.planning import pin
     from tfup.wish import from_arguments, remember
 
     typed, here = from_arguments(arguments), not getattr(arguments, "machine", None)
     wish = remember(typed, *remembered(folder)) if here else typed
     waiting = partial(report.line, "working", "waiting")
     resolve = partial(managers.resolve, offline=arguments.offline, say=waiting, here=here)
-    planned = pin(match(machine, wish), wish, resolve, check.checks_digest)
-    planned = beside.complete(planned, machine)
+    planned = pin(match(machine, wish), wish, resolve, runner.checks_digest)
+    planned = windows_runtime.complete(planned, machine)
     return system_packages.find(planned, machine, Live() if here else None)
 
 
@@ -328,9 +336,9 @@ def remembered(folder: Path) -> tuple[Wish | None, tuple[str, ...]]:
 
 def explain_refusal(arguments: Namespace, report: Report) -> int:
     """Answer plan --why-not."""
-    from tfup.changes import what_would_help
-    from tfup.documents import WhyNotDocument
-    from tfup.match import why_not
+    from tfup.match.search import why_not
+    from tfup.match.what_if import what_would_help
+    from tfup.report.documents import WhyNotDocument
     from tfup.wish import from_arguments
 
     machine, wish = look(arguments, report), from_arguments(arguments)

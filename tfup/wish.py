@@ -11,10 +11,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tfup import backends, tables
+from tfup import tables
 from tfup.errors import Need, UsageError
+from tfup.match import keras_backends
 from tfup.model import Wish
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,7 +33,7 @@ def from_arguments(arguments: Namespace) -> Wish:
         requirements=tuple(arguments.wish),
         gpu=arguments.gpu,
         python=python_minor(arguments.python),
-        backend=arguments.backend or backends.implied(named(arguments.wish)),
+        backend=arguments.backend or keras_backends.implied(named(arguments.wish)),
         manager=arguments.manager,
         slim=arguments.slim,
         system_packages=tuple(dict.fromkeys(arguments.system_package)),
@@ -123,7 +124,7 @@ def remember(typed: Wish, before: Wish | None, beside: Iterable[str] = ()) -> Wi
         typed,
         requirements=requirements,
         python=python,
-        backend=backend or backends.implied(named(requirements)),
+        backend=backend or keras_backends.implied(named(requirements)),
         system_packages=tuple(dict.fromkeys(visible)),
     )
 
@@ -131,7 +132,7 @@ def remember(typed: Wish, before: Wish | None, beside: Iterable[str] = ()) -> Wi
 def switched(before: Wish, backend: str) -> Wish:
     """Return what an earlier wish is worth on another back end: Keras if it has that one, and no Python."""
     keras = (text for text in before.requirements if is_keras(text))
-    kept = tuple(text for text in keras if backends.has(parse(text), backend))
+    kept = tuple(text for text in keras if keras_backends.has(parse(text), backend))
     return replace(before, requirements=kept, python=None)
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from packaging.version import Version
 
-from tfup.accelerators import kernels
-from tfup.accelerators.drivers import Owner, needed_driver
-from tfup.accelerators.rows import CardRow, CudaRow, CudnnRow, DefectRow, PluginRow, ToolkitRow, toolkits
+from tfup.match.gpu import kernels
+from tfup.match.gpu.drivers import Owner, needed_driver
+from tfup.match.gpu.tables import CardRow, CudaRow, CudnnRow, DefectRow, PluginRow, ToolkitRow, toolkits
 from tfup.tables import save
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from tfup.formats.default_index import default_index
-from tfup.managers.settings import uv_environment
+from tfup.managers.default_index import default_index
+from tfup.managers.index_settings import uv_environment
 from tfup.model import Wheel
 
 SECONDS = 60

@@ -16,13 +16,14 @@ from msgspec.structs import replace
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tfup import backends, tables
-from tfup.backends import PairLock
+from tfup import tables
 from tfup.errors import TfupError
 from tfup.machine import Live, detect
-from tfup.match import choose
+from tfup.match import keras_backends
+from tfup.match.keras_backends import PairLock
+from tfup.match.search import choose
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pinning.files import lock_digest
+from tfup.pin.files import lock_digest
 from tfup.tables import FilesRow, LockRow
 from tools import make_legacy_locks, make_locks
 
@@ -78,10 +79,10 @@ def pairs_to_lock(arguments: argparse.Namespace) -> Iterator[Pair]:
 
 def keras_pairs(machine: Machine) -> Iterator[Pair]:
     """Yield each Keras on each release of a back end."""
-    for row in backends.rows():
+    for row in keras_backends.rows():
         for keras in row.locked:
             wish = Wish(backend=row.backend)
-            for release in backends.releases(Requirement(f"keras=={keras}"), wish, FAMILY):
+            for release in keras_backends.releases(Requirement(f"keras=={keras}"), wish, FAMILY):
                 for build in release:
                     if build.requirement == row.requirement:
                         yield Pair(choose(build, machine, wish), build, keras, row.requirement)
@@ -94,7 +95,7 @@ def tensorflow_pairs(machine: Machine) -> Iterator[Pair]:
             row for row in tables.releases("tensorflow") if (row.version, row.family) == (version, FAMILY)
         )
         for build in (build for row in rows for build in tables.builds(row)):
-            if build.python_tag == LEGACY and build.abi == backends.abi_of(LEGACY, FAMILY):
+            if build.python_tag == LEGACY and build.abi == keras_backends.abi_of(LEGACY, FAMILY):
                 choice = replace(choose(build, machine, Wish()), requirement=f"keras=={keras}")
                 yield Pair(choice, build, keras, f"tensorflow=={version}")
 
@@ -133,7 +134,7 @@ def keep(pair: Pair, pins: tuple[Pin, ...], files: Files) -> None:
     row = LockRow(
         choice.python_tag, choice.platform, lock_digest(pins), [f"{pin.name}=={pin.version}" for pin in pins]
     )
-    locks = {key_of(one): one for one in backends.pair_locks(choice.backend)}
+    locks = {key_of(one): one for one in keras_backends.pair_locks(choice.backend)}
     new = PairLock(pair.keras, pair.requirement, row)
     locks[key_of(new)] = new
     tables.save(f"locks_backends/{choice.backend}.json", ABOUT, [locks[key] for key in sorted(locks)])
@@ -148,20 +149,20 @@ def write_files(known: dict[str, FilesRow]) -> None:
     """Write the table of files."""
     about = {"made_by": ABOUT["made_by"], "what": "the files of the pins in locks_backends/"}
     tables.save("files_backends.json", about, [known[pin] for pin in sorted(known)])
-    backends.files.cache_clear()
+    keras_backends.files.cache_clear()
 
 
 def prune_files() -> None:
     """Forget the files that no lock of a back end names any more."""
-    names = (*backends.NAMES,)
-    used = {pin for name in names for one in backends.pair_locks(name) for pin in one.lock.pins}
+    names = (*keras_backends.NAMES,)
+    used = {pin for name in names for one in keras_backends.pair_locks(name) for pin in one.lock.pins}
     write_files({row.pin: row for row in tables.load("files_backends.json", FilesRow) if row.pin in used})
 
 
 def is_locked(pair: Pair) -> bool:
     """Tell whether a pair has a lock."""
     cell = (pair.keras, pair.requirement, pair.choice.python_tag)
-    known = backends.pair_locks(pair.choice.backend)
+    known = keras_backends.pair_locks(pair.choice.backend)
     return any((one.keras, one.requirement, one.lock.python_tag) == cell for one in known)
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from tfup import backends
-from tfup.matching.platforms import minor_of, python_release
+from tfup.match import keras_backends
+from tfup.match.platforms import minor_of, python_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tfup.backends import PairLock
+    from tfup.match.keras_backends import PairLock
 
 PAGE = Path(__file__).parents[1] / "docs" / "backends.md"
 BEGIN = "<!-- table of pairs: made by tools/make_backends_page.py -->"
@@ -46,7 +46,7 @@ def table() -> str:
 
 def all_pairs() -> Iterable[PairLock]:
     """Return every lock of a pair."""
-    return (pair for backend in backends.NAMES for pair in backends.pair_locks(backend))
+    return (pair for backend in keras_backends.NAMES for pair in keras_backends.pair_locks(backend))
 
 
 def place(pair: PairLock) -> tuple[Version, str, Version, tuple[int, int]]:
@@ -59,12 +59,12 @@ def pinned(pair: PairLock) -> str:
     """Return the back end as the lock pins it."""
     name = pair.requirement.split("==")[0]
     version = next(pin.split("==")[1] for pin in pair.lock.pins if pin.split("==")[0] == name)
-    return f"{backends.NAMES[name]} {version}"
+    return f"{keras_backends.NAMES[name]} {version}"
 
 
 def line(keras: str, on: str, pairs: list[PairLock]) -> str:
     """Return the line of one Keras on one release of a back end."""
-    proofs = {row.lock: row.on for row in backends.proofs()}
+    proofs = {row.lock: row.on for row in keras_backends.proofs()}
     run = [pair for pair in pairs if pair.lock.digest in proofs]
     left = [pair for pair in pairs if pair.lock.digest not in proofs]
     days = ", ".join(sorted({proofs[pair.lock.digest] for pair in run})) or "-"

@@ -22,7 +22,7 @@ from packaging.metadata import Metadata
 from packaging.version import Version
 
 from tfup import tables
-from tfup.cuda_packages import FAMILY, CudaPackageRow
+from tfup.match.gpu.pip_packages import FAMILY, CudaPackageRow
 from tools.index import SECONDS, files_of, size_of
 
 if TYPE_CHECKING:

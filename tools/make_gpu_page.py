@@ -10,15 +10,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfup.accelerators.drivers import needed_driver
-from tfup.accelerators.kernels import judge, number_of
-from tfup.accelerators.rows import cards, cuda_rows, defects, plugins
+from tfup.match.gpu.drivers import needed_driver
+from tfup.match.gpu.kernels import judge, number_of
+from tfup.match.gpu.tables import cards, cuda_rows, defects, plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tfup.accelerators.kernels import Judgement
-    from tfup.accelerators.rows import CudaRow, DefectRow
+    from tfup.match.gpu.kernels import Judgement
+    from tfup.match.gpu.tables import CudaRow, DefectRow
 
 FILE = Path(__file__).parents[1] / "docs" / "gpu.md"
 SYSTEMS = {"linux_x86_64": "linux", "windows_amd64": "windows"}

@@ -16,9 +16,9 @@ from xml.sax.saxutils import escape
 from packaging.version import Version
 
 from tfup import tables
-from tfup.matching.platforms import minor_of, python_release
+from tfup.match.fitting import proofs
+from tfup.match.platforms import minor_of, python_release
 from tfup.tables import FailureRow
-from tfup.versions import proofs
 from tools.make_readme import FAMILY
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfup.doctor.catalogue import PAGE, Affected, DoctorIssue, KnownIssue, doctor_issues, issues
 from tfup.doctor.facts import Facts
-from tfup.doctor.words import Words, fill
+from tfup.doctor.remedies import Words, fill
 
 FILE = Path(__file__).parents[1] / PAGE
 THREAD = re.compile(r"(?P<project>[\w.-]+/[\w.-]+)#(?P<number>\d+)")

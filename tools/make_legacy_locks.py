@@ -24,13 +24,13 @@ from packaging.utils import canonicalize_name
 from tfup import tables
 from tfup.errors import Need, TfupError, Unresolvable
 from tfup.machine import Live, detect
-from tfup.managers import legacy_resolver
-from tfup.match import choose
-from tfup.matching.interpreters import fitting_pythons
-from tfup.matching.platforms import family_of
+from tfup.managers import python27_resolver
+from tfup.match.platforms import family_of
+from tfup.match.pythons import fitting_pythons
+from tfup.match.search import choose
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pinning.files import pin_of, usable_files
-from tfup.pinning.rules import bounds, keras_wish, required, sdist_names
+from tfup.pin.companions import bounds, keras_wish, required, sdist_names
+from tfup.pin.files import pin_of, usable_files
 from tfup.wish import parse
 from tools import index
 from tools.make_locks import addresses, forget_local_wheels, has_lock, keep, prune_files, renew_digests
@@ -110,7 +110,7 @@ def wanted(requirements: list[str], machine: Machine) -> list[Build]:
 def lock(choice: Choice) -> tuple[tuple[Pin, ...], dict[str, tuple[Wheel, ...]]]:
     """Return the pins of a build and the files of each."""
     wish = (f"{choice.project}=={choice.version}", *keras_wish(choice, set()), *required(choice))
-    found = legacy_resolver.resolve(str(choice.python_path), wish, bounds(choice))
+    found = python27_resolver.resolve(str(choice.python_path), wish, bounds(choice))
     return with_files(choice, {one.name: one.version for one in found})
 
 

@@ -22,11 +22,11 @@ from urllib.request import Request, urlopen
 from tfup import managers, tables
 from tfup.errors import TfupError
 from tfup.managers import uv
-from tfup.match import choose
-from tfup.matching.platforms import minor_of
+from tfup.match.platforms import minor_of
+from tfup.match.search import choose
 from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
-from tfup.pinning.files import lock_digest, pin_of, usable_files
-from tfup.pinning.resolving import resolved_pins
+from tfup.pin.files import lock_digest, pin_of, usable_files
+from tfup.pin.resolving import resolved_pins
 from tfup.tables import DATA, FilesRow, LockRow
 from tfup.wish import parse
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tfup.report import MARKS
+from tfup.report.console import MARKS
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "report.svg"
 WIDTH = 118

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from tfup import tables
-from tfup.matching.keras_pairs import keras_rule
-from tfup.matching.platforms import minor_of, python_release
+from tfup.match.fitting import proofs
+from tfup.match.keras import keras_rule
+from tfup.match.platforms import minor_of, python_release
 from tfup.tables import BuildRow
-from tfup.versions import proofs
 
 if TYPE_CHECKING:
     from tfup.model import Build

@@ -23,10 +23,10 @@ from uv import find_uv_bin
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tfup.formats import environment_yml, pipfile_lock
-from tfup.formats.default_index import default_index
 from tfup.formats.text import MADE_BY
+from tfup.managers.default_index import default_index
 from tfup.model import Pin
-from tfup.pinning.rules import companion_rules
+from tfup.pin.companions import companion_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ import json
 
 import msgspec
 
-from tfup.documents import DOCUMENTS
+from tfup.report.documents import DOCUMENTS
 from tfup.tables import DATA
 
 

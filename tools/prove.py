@@ -21,21 +21,22 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from tfup import check, formats, managers, tables
-from tfup.accelerators import has_gpu
-from tfup.accelerators.rows import cuda_row
+from tfup import formats, managers, tables
+from tfup.check import runner
 from tfup.errors import TfupError
 from tfup.folders import cache_folder
 from tfup.machine import Live, detect
 from tfup.managers import uv
 from tfup.managers.transaction import transaction
-from tfup.match import match
-from tfup.matching.interpreters import fitting_pythons
-from tfup.matching.platforms import family_of, minor_of
+from tfup.match.gpu.judge import has_gpu
+from tfup.match.gpu.tables import cuda_row
+from tfup.match.platforms import family_of, minor_of
+from tfup.match.pythons import fitting_pythons
+from tfup.match.search import match
 from tfup.model import Build, Machine, Outcome, Plan, Wish
-from tfup.pin import pin
-from tfup.pinning.files import lock_digest
-from tfup.pinning.proofs import checks_of
+from tfup.pin.files import lock_digest
+from tfup.pin.planning import pin
+from tfup.pin.proofs import checks_of
 from tfup.tables import ProofRow
 from tfup.wish import parse
 
@@ -125,7 +126,7 @@ def plan_for(build: Build, machine: Machine) -> Plan:
     wish = Wish(
         requirements=(f"{build.project}=={build.version}",), python=minor_of(build.python_tag), gpu=False
     )
-    return pin(match(machine, wish), wish, managers.resolve, check.checks_digest)
+    return pin(match(machine, wish), wish, managers.resolve, runner.checks_digest)
 
 
 def prove(plan: Plan, machine: Machine) -> tuple[Plan, ProofRow | None, str | None]:
@@ -136,7 +137,7 @@ def prove(plan: Plan, machine: Machine) -> tuple[Plan, ProofRow | None, str | No
         with transaction(folder):
             project = formats.write(plan, folder)
             environment = managers.install(project, log=log, say=print)
-        outcomes = check.check(environment, timeout=900, log=log)
+        outcomes = runner.check(environment, timeout=900, log=log)
         return plan, proof_row(plan, machine, outcomes, size_of(folder)), fault_in(outcomes)
     except TfupError as error:
         return plan, None, f"{error.reference}: {error.sentence}"
@@ -166,7 +167,7 @@ def proof_row(plan: Plan, machine: Machine, outcomes: tuple[Outcome, ...], size:
         family=choice.platform,
         accelerator=choice.accelerator,
         lock=lock_digest(plan.pins),
-        checks=checks_of(choice, check.checks_digest),
+        checks=checks_of(choice, runner.checks_digest),
         python=choice.python,
         system=f"{machine.system.name} {machine.system.version}",
         on=datetime.now(timezone.utc).date().isoformat(),

@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from tfup import backends, check, claims, formats, managers, tables
+from tfup import formats, managers, tables
+from tfup.check import runner, selection
 from tfup.errors import TfupError
 from tfup.folders import cache_folder
 from tfup.machine import Live, detect
 from tfup.managers.transaction import transaction
-from tfup.match import match
-from tfup.matching.platforms import minor_of
+from tfup.match import keras_backends
+from tfup.match.platforms import minor_of
+from tfup.match.search import match
 from tfup.model import Machine, Outcome, Plan, Wish
-from tfup.pin import pin
-from tfup.pinning.files import lock_digest
+from tfup.pin.files import lock_digest
+from tfup.pin.planning import pin
 from tools.prove import fault_in, proof_row, size_of
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("backend", nargs="*", default=list(backends.NAMES))
+    parser.add_argument("backend", nargs="*", default=list(keras_backends.NAMES))
     parser.add_argument("--python", action="append", metavar="TAG")
     parser.add_argument("--keras", action="append", metavar="VERSION")
     parser.add_argument("--again", action="store_true")
@@ -75,13 +77,13 @@ def read_arguments() -> argparse.Namespace:
 def plans_to_prove(arguments: argparse.Namespace, machine: Machine) -> Iterator[Plan]:
     """Yield the plan of each locked pair that can be run here."""
     for backend in arguments.backend:
-        for pair in backends.pair_locks(backend):
+        for pair in keras_backends.pair_locks(backend):
             tag = pair.lock.python_tag
             if not is_asked(tag, arguments.python) or not is_asked(pair.keras, arguments.keras):
                 continue
             wished = (f"keras=={pair.keras}", pair.requirement)
             wish = Wish(wished, gpu=False, python=minor_of(tag), backend=backend)
-            plan = pin(match(machine, wish), wish, managers.resolve, check.checks_digest)
+            plan = pin(match(machine, wish), wish, managers.resolve, runner.checks_digest)
             if plan.choice is None or plan.choice.python_from != "found":
                 print(f"not here: {', '.join(wished)} on {tag}: {', '.join(plan.remedies)}", flush=True)
             elif lock_digest(plan.pins) == pair.lock.digest:
@@ -106,9 +108,9 @@ def prove(plan: Plan, machine: Machine) -> tuple[ProofRow | None, str | None]:
         with transaction(folder):
             project = formats.write(plan, folder)
             environment = managers.install(project, log=log, say=print)
-        names = claims.claims(plan)
-        outcomes = check.check(
-            environment, names, timeout=900, log=log, variables=claims.variables(plan), on_outcome=tell
+        names = selection.claims(plan)
+        outcomes = runner.check(
+            environment, names, timeout=900, log=log, variables=selection.variables(plan), on_outcome=tell
         )
         return proof_row(plan, machine, outcomes, size_of(folder)), fault_in(outcomes)
     except TfupError as error:
@@ -124,7 +126,7 @@ def tell(outcome: Outcome) -> None:
 
 def record(row: ProofRow) -> None:
     """Add a proof to the table; of the same lock it replaces the older one."""
-    rows = {known.lock: known for known in backends.proofs()}
+    rows = {known.lock: known for known in keras_backends.proofs()}
     rows[row.lock] = row
     tables.save("proofs_backends.json", ABOUT, sorted(rows.values(), key=key_of))
 
@@ -141,7 +143,7 @@ def name_of(plan: Plan) -> str:
         return "nothing"
     pins = ((pin.name, pin.version) for pin in plan.pins)
     keras = plan.keras.version if plan.keras else ""
-    return f"keras {keras} on {backends.describe(choice, pins)}, {choice.python_tag}"
+    return f"keras {keras} on {keras_backends.describe(choice, pins)}, {choice.python_tag}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154 # bootstrap.sh, which reads this file, has the rest
 # The person's index, certificates and proxy: what pip knows, uv, curl and wget must be told. UV_* and uv.toml win over pip,
-# and TFUP_INDEX_URL is the one index where it is set. tfup/managers/settings.py says the same once tfup runs.
+# and TFUP_INDEX_URL is the one index where it is set. tfup/managers/index_settings.py says the same once tfup runs.
 
 by() ( # runs a command as the person configured it; what it says goes into the log
     as_configured "$@" >>"$log" 2>&1

@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from tfup import __version__ as VERSION  # noqa: E402, N812 (the path comes first)
 from tfup.folders import make_cache  # noqa: E402
-from tfup.managers.settings import uv_environment  # noqa: E402
+from tfup.managers.index_settings import uv_environment  # noqa: E402
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SCRIPTS = ("start.bat", "make.bat", "find-uv.bat", "run.py", "fits.py", "sync.py")

@@ -38,7 +38,7 @@ def main(uv: str, root: Path, pins: Path) -> int:
 
 def settings(root: Path) -> dict[str, str]:
     """Return the environment for uv: the person's, with pip's settings in uv's words."""
-    file = root / "tfup" / "managers" / "settings.py"
+    file = root / "tfup" / "managers" / "index_settings.py"
     spec = spec_from_file_location("settings", file) if file.is_file() else None
     if spec is None or spec.loader is None:
         return dict(os.environ)

@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from tfup.check import check
+from tfup.check.runner import check
 from tfup.doctor.catalogue import words_for
 from tfup.doctor.facts import Facts
+from tfup.doctor.finding import trouble
 from tfup.doctor.findings import SUBJECTS
 from tfup.doctor.findings.keras_json import active_backend
-from tfup.doctor.patient import Patient, ask, choose_environment
-from tfup.doctor.trouble import trouble
-from tfup.doctor.words import Words, fill
-from tfup.documents import ActiveBackend, Examined, Finding
+from tfup.doctor.inspected import Patient, ask, choose_environment
+from tfup.doctor.remedies import Words, fill
 from tfup.errors import TfupError
-from tfup.managers.furnishing import with_backend
-from tfup.typed import typed
+from tfup.managers.activation import with_backend
+from tfup.report.documents import ActiveBackend, Examined, Finding
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tfup.doctor.finding import Repair, State, Trouble
     from tfup.doctor.findings import Subject
-    from tfup.doctor.trouble import Repair, State, Trouble
     from tfup.managers.corner import Store
     from tfup.managers.hashed import Destination
     from tfup.model import Machine, Outcome
@@ -307,11 +307,11 @@ def change_packages(place: Destination, repair: Repair) -> Iterator[str]:
 def destination(patient: Patient, hands: Hands) -> Destination:
     """Return where a repair puts packages, with the hashes that the project knows."""
     from tfup.formats import read_hashes
-    from tfup.managers import legacy, uv
+    from tfup.managers import python27, uv
     from tfup.managers.hashed import Destination
 
     known = read_hashes(patient.folder) if patient.is_ours else {}
-    old = patient.inside is not None and legacy.is_legacy(patient.inside.version)
+    old = patient.inside is not None and python27.is_legacy(patient.inside.version)
     return Destination(patient.environment.python, uv.Mode(hands.offline, hands.log), known, old=old)
 
 

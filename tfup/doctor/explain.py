@@ -10,9 +10,9 @@ from tfup.doctor import facts as facts_about
 from tfup.doctor.catalogue import KnownIssue, anchor, issues
 from tfup.doctor.facts import Facts
 from tfup.doctor.log_text import clean, decode, split_bars
+from tfup.doctor.remedies import Words, fill
 from tfup.doctor.search import Log, evidence, find, prepare
-from tfup.doctor.words import Words, fill
-from tfup.documents import ExplainDocument, ExplainedIssue
+from tfup.report.documents import ExplainDocument, ExplainedIssue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

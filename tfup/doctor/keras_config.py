@@ -13,7 +13,7 @@ from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 
 from tfup import tables
-from tfup.doctor.lenient import Flaw, flaw_at, read
+from tfup.doctor.lenient_json import Flaw, flaw_at, read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

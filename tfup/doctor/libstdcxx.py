@@ -19,7 +19,7 @@ from tfup import tables
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tfup.doctor.patient import Patient
+    from tfup.doctor.inspected import Patient
 
 LIBRARY = "libstdc++.so.6"
 SYSTEM_FOLDERS = {

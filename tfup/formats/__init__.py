@@ -17,8 +17,8 @@ import msgspec
 from tfup.errors import Need, UnreadableFile, UnusableFolder
 from tfup.files import write_whole
 from tfup.formats import environment_yml, pipfile, pipfile_lock, requirements
-from tfup.formats.default_index import default_index
 from tfup.formats.text import MADE_BY, Source, set_aside
+from tfup.managers.default_index import default_index
 from tfup.model import Plan, Project
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfup.conda_channels import cuda_libraries
 from tfup.formats.text import chosen, headline, in_order, one_line, python_minor, requirement
+from tfup.match.conda_channels import cuda_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from tfup.errors import Bug
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tfup.machine.backend_needs import read_backend_needs
+from tfup.machine.concurrency import run_together
 from tfup.machine.cpu import read_cpu, read_space
 from tfup.machine.cudnn import read_cuda
 from tfup.machine.fact import Fact, Facts, note_sources, note_unknown
@@ -14,10 +15,9 @@ from tfup.machine.folder import read_folder
 from tfup.machine.gpu import read_gpus
 from tfup.machine.probe import Live, Probe, Recorder, Recording
 from tfup.machine.python import read_pythons
-from tfup.machine.settings import read_settings
 from tfup.machine.system import read_system
-from tfup.machine.together import run_together
 from tfup.machine.tools import read_tools
+from tfup.machine.user_settings import read_settings
 from tfup.model import Cpu, Driver, Folder, Machine, System
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from tfup.machine.fact import Fact, Facts
-from tfup.machine.nvidia import Report
+from tfup.machine.nvidia_libraries import Report
+from tfup.machine.nvidia_smi import Page
 from tfup.machine.pci import Adapter, of_nvidia
-from tfup.machine.smi import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ from tfup.machine.capability import find_capability
 from tfup.machine.cuda import loader_path
 from tfup.machine.driver import OVERRIDE, Evidence, read_driver, read_modules
 from tfup.machine.fact import Fact, Facts, list_facts
-from tfup.machine.nvidia import Card, Report, ask_libraries, find_visible, shorten_bus
+from tfup.machine.nvidia_libraries import Card, Report, ask_libraries, find_visible, shorten_bus
+from tfup.machine.nvidia_smi import PLACES as PROGRAMS
+from tfup.machine.nvidia_smi import ask_smi
 from tfup.machine.pci import Adapter, list_adapters, of_nvidia
-from tfup.machine.smi import PLACES as PROGRAMS
-from tfup.machine.smi import ask_smi
 from tfup.machine.system import name_system, read_container
 from tfup.model import Gpu
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from msgspec import ValidationError, convert
 from packaging.version import Version
 
+from tfup.machine.concurrency import run_together
 from tfup.machine.fact import Fact, Facts, list_facts
 from tfup.machine.interpreters import Answer, is_interpreter
 from tfup.machine.system import NARROW, name_architecture, name_system
-from tfup.machine.together import run_together
 from tfup.machine.windows import find_runtimes
 from tfup.model import Interpreter
 

@@ -12,10 +12,10 @@ from glob import escape
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from tfup.machine.concurrency import run_together
 from tfup.machine.fact import Fact, Facts
 from tfup.machine.python import CONDA, list_folders
 from tfup.machine.system import name_system
-from tfup.machine.together import run_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,12 +15,12 @@ import msgspec
 from msgspec.structs import replace
 
 from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile, Unresolvable
-from tfup.managers import conda, legacy, legacy_resolver, pipenv, uv, venv
-from tfup.managers.settings import configured_sources
+from tfup.managers import conda, pipenv, python27, python27_resolver, uv, venv
+from tfup.managers.index_settings import configured_sources
 from tfup.managers.transaction import transaction, undo
 from tfup.model import Environment, Plan
-from tfup.nearest import advised, told_of_yanked
-from tfup.typed import typed
+from tfup.pin.nearest_proof import advised, told_of_yanked
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,12 +89,12 @@ def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
     (then `here` is false) is never run.
     """
     mode = uv.Mode(offline, say=say)
-    if legacy.is_legacy(choice.python):
+    if python27.is_legacy(choice.python):
         python = interpreter_here(choice if here else replace(choice, python_path=None))
         if say:
             say(f"its own pip finds what goes with Python {choice.python}: that takes a minute")
         patient = mode._replace(patience=uv.SHORT_PATIENCE)
-        return legacy_resolver.resolve(python, requirements, constraints, patient)
+        return python27_resolver.resolve(python, requirements, constraints, patient)
     target = uv.Target(choice.python, choice.platform, choice.glibc, choice.macos)
     return uv.resolve(requirements, target, mode, constraints=constraints, sdists=sdists)
 

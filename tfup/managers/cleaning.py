@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tfup.documents import Removed
 from tfup.files import is_link, read_json
 from tfup.folders import TAG, has_tag
 from tfup.managers import venv
 from tfup.managers.corner import Store, discard, empty, prepare, remove
 from tfup.managers.transaction import is_strange, locked, repair
+from tfup.report.documents import Removed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

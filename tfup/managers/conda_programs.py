@@ -16,7 +16,7 @@ from tfup.errors import InstallFailed, Need
 from tfup.machine.tools import follow_shim, list_programs, list_usual
 from tfup.managers import terminal, uv
 from tfup.managers.conda_failures import explain
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

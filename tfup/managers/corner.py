@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from tfup.errors import InstallFailed, Need, NothingToUndo, UnusableFolder
 from tfup.files import DRAFT, is_link
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

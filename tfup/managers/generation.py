@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tfup.files import DRAFT, copy_whole, is_link, sync_folder, write_whole
 from tfup.managers.corner import FILES, PLAN
-from tfup.seals import read_sealed, write_sealed
+from tfup.managers.seals import read_sealed, write_sealed
 
 if TYPE_CHECKING:
     from tfup.managers.corner import Store

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from tfup import tables
 from tfup.errors import LacksWheels
 from tfup.formats.requirements import one_spelling, pin_line
-from tfup.managers import legacy, uv
+from tfup.managers import python27, uv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -80,7 +80,7 @@ def resolve(destination: Destination, requirements: Sequence[str], there: Mappin
             *uv.listed("--constraint", constraints, Path(folder, "constraints.txt")),
         )
         if destination.old:
-            found = legacy.download(destination.python, requirements, options, destination.mode)
+            found = python27.download(destination.python, requirements, options, destination.mode)
         else:
             found = compiled(destination, requirements, options)
     return {pin: hashes for pin, hashes in found.items() if name_of(pin) not in there}
@@ -153,7 +153,7 @@ def install_old(destination: Destination, pins: Hashes) -> None:
     where = ("--target", str(folder)) if folder else ("--force-reinstall",)
     wheels = (":all:",) if folder else ()
     with written(destination, pins) as file:
-        legacy.sync(destination.python, Path(file), destination.mode, wheels=wheels, where=where)
+        python27.sync(destination.python, Path(file), destination.mode, wheels=wheels, where=where)
 
 
 @contextmanager

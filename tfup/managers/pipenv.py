@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfup.managers import venv
 from tfup.managers.venv import install
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from tfup.model import Plan, Project
@@ -20,7 +20,7 @@ def next_steps(project: Project, plan: Plan) -> tuple[str, ...]:
 
     Where only an older Pipenv can drive this Python, also the commands that get it.
     """
-    from tfup.formats.pipenv_releases import is_current, pipenv_for
+    from tfup.managers.pipenv_releases import is_current, pipenv_for
 
     release = pipenv_for(".".join(venv.choice_of(plan).python.split(".")[:2]))
     enter = typed("cd", project.folder)

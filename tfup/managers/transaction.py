@@ -5,7 +5,7 @@
     DIR/.tfup/previous.new/       what this run replaces: copies of the files, the environment itself
     DIR/.tfup/previous/           the generation that `undo` brings back
     DIR/.tfup/trash/              what is to be deleted, when there is time
-    DIR/.tfup/not-made-here-*/    a journal or generation that nobody vouches for: see tfup/seals.py
+    DIR/.tfup/not-made-here-*/    a journal or generation that nobody vouches for: see tfup/managers/seals.py
 
 Each step is one rename, and each can be done again: a kill between any two leaves what `repair` completes.
 Environments are moved and moved back, never copied, for their scripts hold the path that they were made for;
@@ -35,8 +35,8 @@ from tfup.managers.corner import (
     unusable,
 )
 from tfup.managers.generation import HALVES, MANIFEST, Manifest, put_files, read_manifest, sweep
-from tfup.seals import read_sealed, write_sealed
-from tfup.signals import go_to_the_end, uninterrupted
+from tfup.managers.seals import read_sealed, write_sealed
+from tfup.managers.signals import go_to_the_end, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,10 +30,10 @@ from tfup.errors import (
 from tfup.files import open_log, write_whole
 from tfup.managers import terminal
 from tfup.managers.failures import explain, no_pins
-from tfup.managers.settings import uv_environment
+from tfup.managers.index_settings import uv_environment
 from tfup.model import Wheel
 from tfup.privacy import hide_credentials
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

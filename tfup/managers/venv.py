@@ -14,11 +14,11 @@ import tfup
 from tfup import tables
 from tfup.errors import Bug, TfupError
 from tfup.files import read_json
-from tfup.managers import furnishing, in_use, legacy, uv
+from tfup.managers import activation, in_use, python27, uv
+from tfup.managers.seals import is_sealed, put_seal
 from tfup.managers.transaction import set_aside
 from tfup.model import Environment
-from tfup.seals import is_sealed, put_seal
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -48,12 +48,12 @@ def ensure(
     """Return the environment of a project, made anew unless it already is what is asked for."""
     started = time.monotonic()
     folder = Path(project.folder, ".venv")
-    asked = asked | furnishing.asked(plan)
+    asked = asked | activation.asked(plan)
     made = not is_as_asked(folder, asked)
     yanked: tuple[str, ...] = ()
     if made:
         yanked = make()
-        furnishing.furnish(folder, plan)
+        activation.furnish(folder, plan)
         stamp(folder, asked)
     seconds = time.monotonic() - started
     return Environment(str(folder), uv.interpreter(folder), plan.manager, made, seconds, yanked)
@@ -90,7 +90,7 @@ def name_python(choice: Choice) -> str:
 
 def engine_of(choice: Choice) -> ModuleType:
     """Return the engine that knows the Python of a build."""
-    return legacy if legacy.is_legacy(choice.python) else uv
+    return python27 if python27.is_legacy(choice.python) else uv
 
 
 def fill(python: str, project: Project, plan: Plan, mode: uv.Mode) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def renew_pylock(
     """Write pylock.toml anew, or leave it out with a word; an older one would tell of other pins."""
     pylock = Path(project.pylock)
     pylock.unlink(missing_ok=True)
-    if legacy.is_legacy(choice_of(plan).python):
+    if python27.is_legacy(choice_of(plan).python):
         say(f"{pylock.name} was left out: uv, which writes it, knows no Python that old.")
         return
     try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tfup.doctor.findings import files, jupyter, keras_json, machine, packages, pairs, python, settings
+from tfup.doctor.findings import files, jupyter, keras_json, machine, packages, pairs, python, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tfup.doctor.patient import Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Patient
 
 
 class Subject(NamedTuple):
@@ -26,7 +26,7 @@ SUBJECTS = (
     Subject("packages", packages.describe, packages.examine),
     Subject("pairs", pairs.describe, pairs.examine),
     Subject("files", files.describe, files.examine),
-    Subject("settings", settings.describe, settings.examine),
+    Subject("settings", variables.describe, variables.examine),
     Subject("system", machine.describe, machine.examine),
     Subject("keras.json", keras_json.describe, keras_json.examine),
     Subject("jupyter", jupyter.describe, jupyter.examine),

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfup import tables
-from tfup.doctor.patient import read_place
-from tfup.doctor.trouble import Repair, trouble
-from tfup.typed import typed
+from tfup.doctor.finding import Repair, trouble
+from tfup.doctor.inspected import read_place
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfup.doctor.patient import Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Patient
 
 LIBRARIES = frozenset(
     {"tensorflow", "keras", "tf_keras", "tensorboard", "tensorflow_core", "tensorflow_estimator"}

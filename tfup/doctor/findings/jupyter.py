@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import MsgspecError, json
 
-from tfup.doctor.trouble import Own, Repair, trouble
+from tfup.doctor.finding import Own, Repair, trouble
 from tfup.files import write_whole
-from tfup.typed import typed
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfup.doctor.patient import Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Patient
 
 DEFAULT = "python3"
 GONE = Own(

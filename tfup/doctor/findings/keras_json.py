@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfup.doctor import keras_config
-from tfup.doctor.trouble import Own, Repair, trouble
-from tfup.documents import ActiveBackend
+from tfup.doctor.finding import Own, Repair, trouble
 from tfup.files import write_whole
-from tfup.typed import typed
+from tfup.report.documents import ActiveBackend
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tfup.doctor.finding import State, Trouble
+    from tfup.doctor.inspected import Patient
     from tfup.doctor.keras_config import ConfigRow, Fault, Reading
-    from tfup.doctor.patient import Patient
-    from tfup.doctor.trouble import State, Trouble
 
 PACKAGES = {
     "theano": ("theano",),

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from tfup import tables
-from tfup.beside import WITH_PYTHON, needs_of
 from tfup.doctor.catalogue import issue
-from tfup.doctor.trouble import Own, remake, trouble
-from tfup.matching.obstacles import cpu_obstacle, libc_obstacle, macos_obstacle, platform_obstacle
-from tfup.matching.platforms import FAMILIES
+from tfup.doctor.finding import Own, remake, trouble
+from tfup.match.obstacles import cpu_obstacle, libc_obstacle, macos_obstacle, platform_obstacle
+from tfup.match.platforms import FAMILIES
 from tfup.model import Wish
+from tfup.pin.windows_runtime import WITH_PYTHON, needs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfup.doctor.patient import Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Patient
     from tfup.model import Build, Machine, Obstacle
 
 LEAST_DISK = 1_500_000_000

@@ -8,16 +8,16 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tfup.doctor.patient import installer_of, version_of
-from tfup.doctor.trouble import Own, Repair, package_trouble, remake, trouble
-from tfup.typed import typed
+from tfup.doctor.finding import Own, Repair, package_trouble, remake, trouble
+from tfup.doctor.inspected import installer_of, version_of
+from tfup.shell import typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tfup.doctor.patient import Distribution, Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Distribution, Patient
 
 CODE = (".py", ".so", ".pyd", ".dll", ".dylib")
 SHARED = {

@@ -15,17 +15,17 @@ from packaging.utils import canonicalize_name
 
 from tfup import tables
 from tfup.doctor.catalogue import by_id, words_for
+from tfup.doctor.finding import Own, Repair, package_trouble
 from tfup.doctor.findings import packages
-from tfup.doctor.patient import installer_of
-from tfup.doctor.trouble import Own, Repair, package_trouble
-from tfup.matching.keras_pairs import keras_rule
-from tfup.pinning.rules import companion_rules
+from tfup.doctor.inspected import installer_of
+from tfup.match.keras import keras_rule
+from tfup.pin.companions import companion_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfup.doctor.patient import Distribution, Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Distribution, Patient
 
 ABSENT = "none"
 

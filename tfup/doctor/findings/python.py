@@ -9,17 +9,17 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
 
 from tfup import tables
+from tfup.doctor.finding import Repair, package_trouble, remake, trouble
 from tfup.doctor.findings.pairs import PairRow
-from tfup.doctor.trouble import Repair, package_trouble, remake, trouble
-from tfup.matching.platforms import FAMILIES
+from tfup.match.platforms import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from packaging.tags import Tag
 
-    from tfup.doctor.patient import Distribution, Inside, Patient
-    from tfup.doctor.trouble import Trouble
+    from tfup.doctor.finding import Trouble
+    from tfup.doctor.inspected import Distribution, Inside, Patient
     from tfup.tables import BuildRow
 
 WIDE = 64

@@ -1,0 +1,1 @@
+"""Stage 5, check: what was installed is proved by running it."""

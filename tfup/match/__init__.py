@@ -1,0 +1,1 @@
+"""Stage 2, match: the build that really fits a machine and a wish."""

@@ -1,0 +1,1 @@
+"""Stage 3, pin: every package exactly, each with its reason."""

@@ -25,8 +25,8 @@ SURE = 10
 MAKE_TOOL = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tfup.managers import legacy, uv
-print(legacy.virtualenv(uv.PLAIN))
+from tfup.managers import python27, uv
+print(python27.virtualenv(uv.PLAIN))
 """
 
 

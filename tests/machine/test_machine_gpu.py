@@ -703,7 +703,7 @@ def gpu_machines(folder: Path) -> dict[str, Machine]:
 
 def test_forty_machines_with_cards_are_recorded(request: pytest.FixtureRequest) -> None:
     """They are of ten years and say where their figures are from; cards, drivers and mixes are many."""
-    folder = request.path.parent / "machines"
+    folder = request.path.parents[1] / "machines"
     machines = gpu_machines(folder)
     about = {path.stem: msgspec.json.decode(path.read_bytes())["about"] for path in folder.glob("gpu-*.json")}
     drivers = {machine.driver.version for machine in machines.values() if machine.driver}

@@ -339,7 +339,7 @@ def test_a_kill_at_any_step_is_survived(tmp_path: Path, depth: str) -> None:
 def test_a_copy_that_a_power_cut_emptied_is_not_put_back(project: Path) -> None:
     """The next run leaves the file that is there; half a file in its place would be a loss."""
     code = (
-        "import os, sys; from pathlib import Path; from tests.test_transaction import change\n"
+        "import os, sys; from pathlib import Path; from tests.managers.test_transaction import change\n"
         "from tfup.managers.transaction import transaction\n"
         "with transaction(Path(sys.argv[1])):\n"
         "    change(Path(sys.argv[1]), 'new'); os._exit(9)"

@@ -139,7 +139,7 @@ def check(  # noqa: PLR0913 - what a run is made of, each word once
 
 def checks_folder() -> Path:
     """Return the folder of the checks: inside the installed package, beside it in a clone."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     packaged = here / "checks"
     return packaged if packaged.is_dir() else here.parent / "checks"
 

@@ -25,7 +25,7 @@ SILENCE_KEPT_SECONDS = 600.0
 
 
 class Answer(Struct):
-    """What an interpreter says about itself; `interview.py` asks."""
+    """What an interpreter says about itself; `interpreter_probe.py` asks."""
 
     executable: str
     version: str
@@ -52,7 +52,7 @@ class Memory(Struct):
 
 def interview(live: Live, path: str) -> Json:
     """Return the answer of the interpreter at this real path, as JSON holds it."""
-    script = Path(__file__).with_name("interview.py").read_text(encoding="utf-8")
+    script = Path(__file__).with_name("interpreter_probe.py").read_text(encoding="utf-8")
     cache = optional_cache(live.environ)
     file = memory_file(cache, path, script) if cache else None
     memory = recall(file, path) if file else None

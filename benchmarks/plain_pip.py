@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from tfup import tables  # noqa: E402 - a script of the clone
 from tfup.check import runner  # noqa: E402
-from tfup.machine import Live, detect  # noqa: E402
+from tfup.machine import detect  # noqa: E402
+from tfup.machine.live import Live  # noqa: E402
 from tfup.managers import python27, uv  # noqa: E402
 from tfup.match.platforms import python_release  # noqa: E402
 from tfup.match.pythons import fitting_pythons  # noqa: E402

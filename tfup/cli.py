@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfup import arguments as words
-from tfup.errors import Bug, Interrupted, Need, NoBuildFits, TfupError
+from tfup.errors import Bug, Interrupted, Need, NoBuildFits, PinGone, TfupError
 from tfup.managers.signals import ignore_all, listen
 from tfup.report.console import Report, describe_machine, waiting_text
 from tfup.report.streams import open_streams
@@ -48,14 +48,11 @@ def install(arguments: Namespace, report: Report) -> int:
     log = managers.new_log(folder)
     with transaction(folder, say=telling) as generation:
         with report.stage("files") as facts:
-            project = formats.write(plan, folder, managers.configured_sources(os.environ))
+            project = formats.write(plan, folder, *managers.indexes(os.environ))
             facts.append(", ".join(Path(file).name for file in files_of(project)))
         report.line("working", "environment", waiting_text(plan))
         with report.stage("environment") as facts:
-            say = partial(report.line, "warning", "note")
-            environment = managers.install(
-                project, offline=arguments.offline, log=log, live=report.live, say=say
-            )
+            environment = make_environment(project, plan, arguments, log, report)
             facts.append(environment.folder)
         commit(generation)  # and go on under its lock: another run would replace what is checked
         outcomes = selection.try_out(
@@ -76,7 +73,8 @@ def install(arguments: Namespace, report: Report) -> int:
 def detect(arguments: Namespace, report: Report) -> int:
     """Show the machine; with --record, write what a bug report needs."""
     from tfup import machine
-    from tfup.machine.probe import Live, Recorder
+    from tfup.machine.live import Live
+    from tfup.machine.probe import Recorder
 
     recorder = Recorder(Live())
     found = machine.detect(recorder, project_folder(arguments), deep=True)
@@ -107,7 +105,7 @@ def pin(arguments: Namespace, report: Report) -> int:
     report.plan(planned)
     refuse_without_choice(planned)
     with transaction(folder, say=partial(report.line, "working", "project")):
-        project = formats.write(planned, folder, managers.configured_sources(os.environ))
+        project = formats.write(planned, folder, *managers.indexes(os.environ))
     if report.json:
         report.document(documents.PinDocument(planned, project))
     else:
@@ -295,7 +293,7 @@ def look(arguments: Namespace, report: Report) -> Machine:
     """Stage 1: the machine here, or the one of a file."""
     from tfup.machine import detect
     from tfup.machine.file import read_machine
-    from tfup.machine.probe import Live
+    from tfup.machine.live import Live
 
     if getattr(arguments, "machine", None):
         return read_machine(arguments.machine)
@@ -309,7 +307,7 @@ def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Repo
     """Stages 2 and 3: the build, and every package exactly."""
     from tfup import managers
     from tfup.check import runner
-    from tfup.machine.probe import Live
+    from tfup.machine.live import Live
     from tfup.match.search import match
     from tfup.pin import system_packages, windows_runtime
     from tfup.pin.planning import pin
@@ -322,6 +320,23 @@ def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Repo
     planned = pin(match(machine, wish), wish, resolve, runner.checks_digest)
     planned = windows_runtime.complete(planned, machine)
     return system_packages.find(planned, machine, Live() if here else None)
+
+
+def make_environment(
+    project: Project, plan: Plan, arguments: Namespace, log: Path, report: Report
+) -> Environment:
+    """Stage 4; where the index lacks a pin, the nearest proved build that does without it is named."""
+    from tfup import managers
+    from tfup.pin.nearest_proof import advised, told_of_yanked
+
+    say = partial(report.line, "warning", "note")
+    try:
+        environment = managers.install(project, offline=arguments.offline, log=log, live=report.live, say=say)
+    except PinGone as error:
+        raise advised(error, plan.choice) from error
+    if environment.yanked and plan.choice:
+        say(told_of_yanked(environment.yanked, plan.choice))
+    return environment
 
 
 def remembered(folder: Path) -> tuple[Wish | None, tuple[str, ...]]:

@@ -18,7 +18,8 @@ from packaging.version import Version
 
 from tfup import tables
 from tfup.errors import TfupError
-from tfup.machine import Live, detect
+from tfup.machine import detect
+from tfup.machine.live import Live
 from tfup.match import keras_backends
 from tfup.match.keras_backends import PairLock
 from tfup.match.search import choose

@@ -23,7 +23,8 @@ from packaging.utils import canonicalize_name
 
 from tfup import tables
 from tfup.errors import Need, TfupError, Unresolvable
-from tfup.machine import Live, detect
+from tfup.machine import detect
+from tfup.machine.live import Live
 from tfup.managers import python27_resolver
 from tfup.match.platforms import family_of
 from tfup.match.pythons import fitting_pythons

@@ -25,8 +25,10 @@ from tfup import formats, managers, tables
 from tfup.check import runner
 from tfup.errors import TfupError
 from tfup.folders import cache_folder
-from tfup.machine import Live, detect
+from tfup.machine import detect
+from tfup.machine.live import Live
 from tfup.managers import uv
+from tfup.managers.default_index import default_index
 from tfup.managers.transaction import transaction
 from tfup.match.gpu.judge import has_gpu
 from tfup.match.gpu.tables import cuda_row
@@ -135,7 +137,7 @@ def prove(plan: Plan, machine: Machine) -> tuple[Plan, ProofRow | None, str | No
     log = folder / "log.txt"
     try:
         with transaction(folder):
-            project = formats.write(plan, folder)
+            project = formats.write(plan, folder, default_index())
             environment = managers.install(project, log=log, say=print)
         outcomes = runner.check(environment, timeout=900, log=log)
         return plan, proof_row(plan, machine, outcomes, size_of(folder)), fault_in(outcomes)

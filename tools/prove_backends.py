@@ -23,7 +23,9 @@ from tfup import formats, managers, tables
 from tfup.check import runner, selection
 from tfup.errors import TfupError
 from tfup.folders import cache_folder
-from tfup.machine import Live, detect
+from tfup.machine import detect
+from tfup.machine.live import Live
+from tfup.managers.default_index import default_index
 from tfup.managers.transaction import transaction
 from tfup.match import keras_backends
 from tfup.match.platforms import minor_of
@@ -106,7 +108,7 @@ def prove(plan: Plan, machine: Machine) -> tuple[ProofRow | None, str | None]:
     log = folder / "log.txt"
     try:
         with transaction(folder):
-            project = formats.write(plan, folder)
+            project = formats.write(plan, folder, default_index())
             environment = managers.install(project, log=log, say=print)
         names = selection.claims(plan)
         outcomes = runner.check(

@@ -104,7 +104,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", ["plain", "with space", "it's", 'a "quoted" one', "テンソル", "🧠"])
 def test_write_makes_all_files_and_names_them(tmp_path: Path, name: str) -> None:
     """Whatever the folder is called, the files are there, and the plan can be read back."""
-    project = write(OLD, tmp_path / name)
+    project = write(OLD, tmp_path / name, default_index())
 
     made = {
         "Pipfile",
@@ -122,19 +122,19 @@ def test_write_makes_all_files_and_names_them(tmp_path: Path, name: str) -> None
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     """An update with the same plan is the same bytes."""
-    write(OLD, tmp_path, SOURCES)
+    write(OLD, tmp_path, default_index(), SOURCES)
     before = contents(tmp_path)
 
-    write(OLD, tmp_path, SOURCES)
+    write(OLD, tmp_path, default_index(), SOURCES)
 
     assert before == contents(tmp_path)
 
 
 def test_files_of_ours_are_renewed(tmp_path: Path) -> None:
     """What says that tfup made it is written again for another plan, its headline too."""
-    write(OLD, tmp_path)
+    write(OLD, tmp_path, default_index())
 
-    write(plan(*SMALL, keras="toml"), tmp_path)
+    write(plan(*SMALL, keras="toml"), tmp_path, default_index())
 
     for name in ("requirements.txt", "environment.yml", "Pipfile"):
         text = (tmp_path / name).read_text(encoding="utf-8")
@@ -149,7 +149,7 @@ def test_files_of_the_persons_stay_and_ours_go_beside_them(tmp_path: Path) -> No
     for name in ("requirements.txt", "environment.yml", "pylock.toml"):
         (tmp_path / name).write_bytes(b"numpy\xff\r\n")
 
-    project = write(OLD, tmp_path)
+    project = write(OLD, tmp_path, default_index())
 
     names = [Path(path).name for path in (project.requirements, project.environment_yml, project.pylock)]
     assert ["requirements.tfup.txt", "environment.tfup.yml", "pylock.tfup.toml"] == names
@@ -163,7 +163,7 @@ def test_a_pipfile_keeps_its_line_endings(tmp_path: Path) -> None:
     """A Pipfile from Windows stays one, and is written without the byte-order mark that Pipenv trips over."""
     (tmp_path / "Pipfile").write_bytes(b'\xef\xbb\xbf[packages]\r\nrich = "*"\r\n')
 
-    write(OLD, tmp_path)
+    write(OLD, tmp_path, default_index())
 
     written = (tmp_path / "Pipfile").read_bytes()
     assert written.startswith(b'[packages]\r\nrich = "*"\r\ntensorflow = ')
@@ -177,7 +177,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "Pipfile").symlink_to("../shared/Pipfile")
 
-    write(OLD, tmp_path / "project")
+    write(OLD, tmp_path / "project", default_index())
 
     assert (tmp_path / "project" / "Pipfile").is_symlink()
     assert "tensorflow" in (tmp_path / "shared" / "Pipfile").read_text(encoding="utf-8")
@@ -203,7 +203,7 @@ def test_a_broken_file_is_named_and_nothing_is_written(
     (tmp_path / name).write_bytes(content)
 
     with pytest.raises(UnreadableFile) as raised:
-        write(plan(pin("numpy", "1.0")), tmp_path)
+        write(plan(pin("numpy", "1.0")), tmp_path, default_index())
 
     assert found in str(raised.value.needs[0].found)
     assert str(tmp_path / name) in raised.value.sentence
@@ -215,7 +215,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
 
     with pytest.raises(UnusableFolder, match="file"):
-        write(OLD, tmp_path / "file")
+        write(OLD, tmp_path / "file", default_index())
 
 
 def test_nothing_half_written_is_left_where_a_file_cannot_be_put(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_nothing_half_written_is_left_where_a_file_cannot_be_put(tmp_path: Path)
     (tmp_path / ".tfup" / "plan.json").mkdir(parents=True)
 
     with pytest.raises(UnusableFolder, match=r"plan\.json"):
-        write(OLD, tmp_path)
+        write(OLD, tmp_path, default_index())
 
     assert not [path for path in tmp_path.rglob("*") if path.suffix == ".part"]
 
@@ -231,7 +231,7 @@ def test_nothing_half_written_is_left_where_a_file_cannot_be_put(tmp_path: Path)
 def test_a_folder_that_cannot_be_written_to_is_named() -> None:
     """Where the system lets nobody write, not even root, that is an explained error."""
     with pytest.raises(UnusableFolder, match=r"/proc/tensorflow.* cannot be written"):
-        write(OLD, Path("/proc/tensorflow"))
+        write(OLD, Path("/proc/tensorflow"), default_index())
 
 
 # ---------------------------------------------------------------- Pipfile.lock

@@ -13,6 +13,7 @@ from uv import find_uv_bin
 from tests.formats_plans import SMALL, plan
 from tests.pipenv_program import install_pipenv, python_of, run, snapshot
 from tfup.formats import write
+from tfup.managers.default_index import default_index
 from tfup.managers.pipenv_releases import PipenvRelease, pipenv_for
 from tfup.tables import DATA, load, render
 
@@ -33,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def make_project(folder: Path, minor: str) -> Project:
     """Write the files for a Python, and install from them."""
     python = python_of(minor)
-    project = write(plan(*SMALL, keras="toml", python=minor), folder)
+    project = write(plan(*SMALL, keras="toml", python=minor), folder, default_index())
     uv = find_uv_bin()
     run(uv, "venv", "--quiet", "--python", python, folder / ".venv", folder=folder)
     run(uv, "pip", "sync", "--quiet", "--require-hashes", project.requirements, folder=folder)

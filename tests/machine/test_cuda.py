@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tfup.machine import Live, Recording
+from tfup.machine import Recording
 from tfup.machine.cudnn import read_cuda
+from tfup.machine.live import Live
 from tfup.machine.probe import Answers
 from tfup.model import FoundLibrary, Toolkit
 

@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 import tfup.machine
-from tfup.machine import Live, Recording, detect, read_machine
+from tfup.machine import Recording, detect, detection, read_machine
 from tfup.machine.fact import Fact
+from tfup.machine.live import Live
 from tfup.machine.probe import Answers
 from tfup.model import Cudnn, Driver, Gpu, Interpreter, Machine, System, Toolkit
 
@@ -105,7 +106,7 @@ def test_this_machine_is_described(tmp_path: Path) -> None:
 def test_a_reader_that_crashes_is_a_reason() -> None:
     """A senseless answer costs the facts of one reader, and the others go on."""
     machine = machine_of(ask={"memory": 1, "platform": "linux"}, glob={"/usr/local/cuda": ["/x"]}, read={})
-    broken = tfup.machine.read_safely("cuda", lambda: {"cuda": Fact(1 // 0, "never")})
+    broken = detection.read_safely("cuda", lambda: {"cuda": Fact(1 // 0, "never")})
 
     assert 1 == machine.memory_bytes
     assert {

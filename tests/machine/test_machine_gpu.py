@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.nvidia_stand_in import A100, GTX, T4, build, environment
-from tfup.machine import Live, Recorder, Recording, detect, read_machine
+from tfup.machine import Recorder, Recording, detect, read_machine
 from tfup.machine.capability import by_name, find_capability
 from tfup.machine.capability import rows as capabilities
 from tfup.machine.gpu import read_gpus
+from tfup.machine.live import Live
 from tfup.machine.probe import Answers
 from tfup.report.console import machine_facts, telling
 from tfup.tables import load

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfup.machine import Live, Recorder, Recording, detect
+from tfup.machine import Recorder, Recording, detect
 from tfup.machine.concurrency import run_together
+from tfup.machine.live import Live
 from tfup.machine.probe import Answers
 from tfup.privacy import hide_credentials, hide_secret
 

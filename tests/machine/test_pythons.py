@@ -13,8 +13,9 @@ import pytest
 
 from tests.pythons import interpreters
 from tfup.folders import cache_folder
-from tfup.machine import Live, detect
+from tfup.machine import detect
 from tfup.machine import interpreters as asking
+from tfup.machine.live import Live
 
 if TYPE_CHECKING:
     from tfup.model import Interpreter

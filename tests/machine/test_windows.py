@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from tests.machine.test_detect import machine_of
-from tfup.machine import Live, Recorder, Recording, detect
+from tfup.machine import Recorder, Recording, detect
 from tfup.machine.dll import SIGNATURE, Dll, read_dll, read_toolset
+from tfup.machine.live import Live
 from tfup.machine.probe import Answers
 from tfup.machine.registry import Registry
 from tfup.model import Distribution, Folder, Machine

@@ -30,8 +30,9 @@ from tests.pythons import interpreters
 from tests.test_faults import assert_told, contents, on_a_disk_of, version_of
 from tfup import formats, managers
 from tfup.errors import InstallFailed
-from tfup.machine.probe import Live
+from tfup.machine.live import Live
 from tfup.managers import conda_programs
+from tfup.managers.default_index import default_index
 from tfup.managers.transaction import transaction
 from tfup.model import Library, Pin, Plan
 
@@ -334,7 +335,7 @@ def test_condas_cuda_is_found_by_a_program_that_knows_its_name(
     monkeypatch.setenv("PATH", path_to(clone, "conda"))
 
     with transaction(folder):
-        project = formats.write(gpu_plan(), folder)
+        project = formats.write(gpu_plan(), folder, default_index())
         managers.install(project, log=tmp_path / "log.txt", say=str)
 
     code = (

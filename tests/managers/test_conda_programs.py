@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tfup.errors import IndexUnreachable, InstallFailed, TfupError, Unresolvable, WrongFile
-from tfup.machine.probe import Answers, Live, Recording
+from tfup.machine.live import Live
+from tfup.machine.probe import Answers, Recording
 from tfup.machine.tools import read_tool
 from tfup.managers import conda_programs
 from tfup.managers.conda_failures import explain

@@ -10,7 +10,8 @@ import pytest
 from tests.running import tfup
 from tfup import tables
 from tfup.check.runner import CPU_CHECKS, checks_digest
-from tfup.machine import Live, detect
+from tfup.machine import detect
+from tfup.machine.live import Live
 from tfup.match.platforms import FAMILIES, minor_of
 from tfup.match.pythons import fitting_pythons
 from tfup.tables import ProofRow

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tests.pin.test_pin import CHOICE
 from tfup import tables
-from tfup.pin.nearest_proof import command_for, nearest_proved
+from tfup.pin.nearest_proof import advised, command_for, nearest_proved, told_of_yanked
 from tfup.tables import ProofRow
 
 
@@ -50,3 +50,20 @@ def test_a_proof_of_an_older_lock_is_no_proof() -> None:
 
     assert offered is not None
     assert offered.lock in known
+
+
+def test_yanked_pins_are_told_with_the_nearest_proved_build() -> None:
+    """A note says what the index has withdrawn, and which proved build does without it."""
+    told = told_of_yanked(("numpy==1.18.5",), CHOICE)
+
+    assert "withdrawn (yanked) by the index, and installed as pinned: numpy==1.18.5; the nearest" in told
+    assert "tfup install tensorflow==1.15." in told
+
+
+def test_pins_that_are_gone_are_told_with_the_nearest_proved_build() -> None:
+    """The error keeps its needs and its log, and its hint is the build that can be had."""
+    error = advised(PinGone("The index lacks a pin.", log="log.txt", pins=("tensorflow==1.15.5",)), CHOICE)
+
+    assert "the nearest proved build without it is tensorflow 1." in error.sentence
+    assert error.hint == command_for(nearest_proved(CHOICE, {"tensorflow==1.15.5"}))  # type: ignore[arg-type]
+    assert "log.txt" == error.log

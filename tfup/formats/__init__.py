@@ -18,7 +18,6 @@ from tfup.errors import Need, UnreadableFile, UnusableFolder
 from tfup.files import write_whole
 from tfup.formats import environment_yml, pipfile, pipfile_lock, requirements
 from tfup.formats.text import MADE_BY, Source, set_aside
-from tfup.managers.default_index import default_index
 from tfup.model import Plan, Project
 
 if TYPE_CHECKING:
@@ -31,15 +30,16 @@ SIZE_LIMITS = {"Pipfile": 1_000_000, "Pipfile.lock": 100_000_000}
 """In bytes: reading 20 MB of TOML takes minutes, and no person has written them."""
 
 
-def write(plan: Plan, folder: Path, sources: Sequence[Source] = ()) -> Project:
+def write(plan: Plan, folder: Path, default: Source, sources: Sequence[Source] = ()) -> Project:
     """Write the files of a plan, each at once or not at all, and return where they are.
 
+    `default` is the index that is meant where `sources`, the person's own, name none.
     Raises UnreadableFile for a Pipfile or lock that cannot be read, before anything is written, and
     UnusableFolder where the folder cannot be written to.
     """
     try:
         project = locate(folder)
-        for path, text in files(plan, project, sources).items():
+        for path, text in files(plan, project, default, sources).items():
             write_file(Path(path), text)
     except OSError as error:
         raise unusable(folder, error) from error
@@ -95,7 +95,7 @@ def is_ours(path: Path) -> bool:
     return any(MADE_BY in line for line in first)
 
 
-def files(plan: Plan, project: Project, sources: Sequence[Source]) -> dict[str, str]:
+def files(plan: Plan, project: Project, default: Source, sources: Sequence[Source]) -> dict[str, str]:
     """Return the text of each file; the lock comes after the Pipfile whose digest it holds."""
     before = read_text(Path(project.pipfile))
     merged = pipfile.merge(before, plan, sources, project.pipfile)
@@ -107,7 +107,7 @@ def files(plan: Plan, project: Project, sources: Sequence[Source]) -> dict[str, 
         project.requirements: requirements.text(plan),
         project.environment_yml: environment_yml.text(plan),
         project.pipfile: merged,
-        project.pipfile_lock: pipfile_lock.text(plan, merged, default_index(), old_lock),
+        project.pipfile_lock: pipfile_lock.text(plan, merged, default, old_lock),
     }
 
 

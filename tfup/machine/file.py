@@ -11,6 +11,7 @@ from msgspec import DecodeError, Struct, ValidationError, json
 from packaging.version import Version
 
 from tfup.errors import Need, UnreadableFile
+from tfup.machine.detection import detect
 from tfup.machine.probe import Answers, Recording
 from tfup.model import Machine
 
@@ -50,8 +51,6 @@ def read_machine(path: str) -> Machine:
 
 def replay(data: bytes) -> Machine:
     """Read the machine that somebody recorded, for the folder that it was recorded for."""
-    from tfup.machine import detect  # that module imports this one
-
     answers = json.decode(data, type=Answers)
     folders = (question.partition(" ")[2] for question in answers.ask if question.startswith("disk_free "))
     return detect(Recording(answers), Path(next(folders, ".")), deep=True)

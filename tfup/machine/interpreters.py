@@ -16,7 +16,8 @@ from tfup.files import write_whole
 from tfup.folders import optional_cache
 
 if TYPE_CHECKING:
-    from tfup.machine.probe import Json, Live
+    from tfup.machine.live import Live
+    from tfup.machine.probe import Json
 
 MARKER = "\ntfup-interview: "
 INTERVIEW_SECONDS = 5.0

@@ -1,33 +1,28 @@
 """The door to the machine: read a file, run a command, look for names, ask a library.
 
-`Live` does it, `Recording` answers from a JSON file, `Recorder` wraps one and remembers. So a
+`Live` (live.py) does it, `Recording` answers from a JSON file, `Recorder` wraps one and remembers. So a
 machine that somebody reports becomes a test by adding a file. Nothing here raises: what cannot
 be had is None.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from functools import partial
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from msgspec import Struct, field, json, structs
 
 from tfup import privacy
-from tfup.machine.command import clean_environment, run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
 Json = object
 """A value that JSON can hold; the one who asks checks its shape."""
 
-READ_LIMIT = 1_000_000
 RUN_SECONDS = 5.0
 
 
@@ -48,49 +43,6 @@ class Probe(Protocol):
 
     def ask(self, name: str, *arguments: str) -> Json | None:
         """Return a fact that only a library knows; `readers.py` lists the names."""
-
-
-class Live:
-    """The machine that we are on."""
-
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        """Take the environment variables from `environ`, else from the process."""
-        self.environ = dict(os.environ if environ is None else environ)
-
-    def read(self, path: str) -> str | None:
-        """Read at most a megabyte; a pipe or device is not read, for it might never end."""
-        try:
-            if not stat.S_ISREG(Path(path).stat().st_mode):
-                return None
-            with Path(path).open("rb") as file:
-                return file.read(READ_LIMIT).decode("utf-8", "replace")
-        except (OSError, ValueError):
-            return None
-
-    def run(self, *command: str, timeout: float = RUN_SECONDS) -> str | None:
-        """Run a command in a cleaned environment, with nothing to read and its complaints dropped."""
-        return run_command(command, clean_environment(self.environ), timeout)
-
-    def glob(self, pattern: str) -> list[str]:
-        """Leave out names that are not UTF-8: no JSON document could hold them."""
-        try:
-            return sorted(filter(_is_text, glob(pattern)))  # noqa: PTH207 (a whole path)
-        except (OSError, ValueError):
-            return []
-
-    def variable(self, name: str) -> str | None:
-        """Replace what is not UTF-8 in a value."""
-        value = self.environ.get(name)
-        return None if value is None else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-    def ask(self, name: str, *arguments: str) -> Json | None:
-        """Call the reader of that name with this probe."""
-        from tfup.machine.readers import READERS  # a Recording never needs it
-
-        try:
-            return READERS[name](self, *arguments)
-        except Exception:  # noqa: BLE001 (libraries raise what they like; the door says None)
-            return None
 
 
 class Answers(Struct):
@@ -197,7 +149,3 @@ def _walk(value: Json, hide: Callable[[str], str]) -> Json:
 def _remember(answers: dict[str, T], question: str, answer: T) -> T:
     answers[question] = answer
     return answer
-
-
-def _is_text(path: str) -> bool:
-    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)

@@ -21,7 +21,8 @@ from tfup.machine.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tfup.machine.probe import Json, Live
+    from tfup.machine.live import Live
+    from tfup.machine.probe import Json
 
 SHEBANG_LIMIT = 1024
 CACHE_SECONDS = 1.0

@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from tfup.errors import Need, NoEnvironment, PinGone, UnreadableFile, Unresolvable
+from tfup.errors import Need, NoEnvironment, UnreadableFile, Unresolvable
 from tfup.managers import conda, pipenv, python27, python27_resolver, uv, venv
+from tfup.managers.default_index import default_index
 from tfup.managers.index_settings import configured_sources
 from tfup.managers.transaction import transaction, undo
 from tfup.model import Environment, Plan
-from tfup.pin.nearest_proof import advised, told_of_yanked
 from tfup.shell import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from tfup.formats import Source
     from tfup.model import Choice, Project
 
 __all__ = [
-    "configured_sources",
     "find",
+    "indexes",
     "install",
     "new_log",
     "next_steps",
@@ -64,13 +65,7 @@ def install(
     `log` is the file that keeps what uv said, `live` shows its bars, `say` takes a line for the person.
     """
     plan = read_plan(project)
-    try:
-        environment = MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live, say), say)
-    except PinGone as error:
-        raise advised(error, plan.choice) from error
-    if environment.yanked and plan.choice:
-        say(told_of_yanked(environment.yanked, plan.choice))
-    return environment
+    return MANAGERS[plan.manager].install(project, plan, uv.Mode(offline, log, live, say), say)
 
 
 def resolve(  # noqa: PLR0913 - the first four are those of `pin.Resolve`
@@ -107,6 +102,11 @@ def interpreter_here(choice: Choice) -> str:
     sentence = f"For Python {minor}, packages beside {choice.project} are resolved by that Python itself."
     need = Need("python", f"CPython {minor} on this machine", choice.python_path)
     raise Unresolvable(sentence, (need,), f"tfup plan {choice.project}=={choice.version}")
+
+
+def indexes(variables: Mapping[str, str]) -> tuple[Source, tuple[Source, ...]]:
+    """Return the index that is meant where none is named, and those that the person's settings name."""
+    return default_index(), configured_sources(variables)
 
 
 def find(folder: Path) -> Environment:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfup.files import read_json
 from tfup.formats.environment_yml import conda_part
-from tfup.machine.probe import Live
+from tfup.machine.live import Live
 from tfup.managers import conda_programs, in_use, uv, venv
 from tfup.managers.transaction import set_aside
 

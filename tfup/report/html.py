@@ -119,7 +119,7 @@ def write(path: Path, story: Story) -> str:
 
 def person() -> tuple[str | None, str | None]:
     """Return the home folder and the user name that the page does not show."""
-    from tfup.machine.probe import Live
+    from tfup.machine.live import Live
 
     home, user = (Live().ask(question) for question in ("home", "user"))
     return home if isinstance(home, str) else None, user if isinstance(user, str) else None

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from tests.pin.test_pin import CHOICE
 from tfup import tables
+from tfup.errors import PinGone
 from tfup.pin.nearest_proof import advised, command_for, nearest_proved, told_of_yanked
 from tfup.tables import ProofRow
 

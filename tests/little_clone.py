@@ -164,9 +164,9 @@ def write_tables(data: Path, system: System) -> None:
         DATA, data, ignore=shutil.ignore_patterns("locks", "builds.json", "files.json", "proofs.json")
     )
     tables = {
-        "builds": [build_row(release, system) for release in RELEASES],
-        "files": files_rows(),
-        "proofs": [],
+        "builds/builds": [build_row(release, system) for release in RELEASES],
+        "builds/files": files_rows(),
+        "proofs/proofs": [],
     }
     tables |= {f"locks/tensorflow/{release}": lock_rows(release, system) for release in RELEASES}
     for name, rows in tables.items():

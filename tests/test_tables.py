@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from tfup import tables
 from tfup.match.search import choose
 from tfup.model import Machine, Wish
+from tfup.pin.companions import companions_of
 from tfup.pin.files import lock_digest
 from tfup.pin.planning import lock_pins
 from tfup.report.documents import DOCUMENTS
@@ -35,7 +36,7 @@ LOCKS = [path for path in TABLES if "locks" in path.parts]
 def locked_builds() -> list[tuple[tables.Build, LockRow]]:
     """Return every build that has a lock, with it."""
     found = []
-    for row in tables.load("builds.json", BuildRow):
+    for row in tables.load("builds/builds.json", BuildRow):
         for build in tables.builds(row):
             lock = tables.lock(build.project, build.version, build.python_tag, build.family)
             if lock:
@@ -59,15 +60,16 @@ def test_schema_is_that_of_the_type(name: str) -> None:
 
 def test_every_lock_belongs_to_a_build() -> None:
     """No lock is left over from a build that the table does not have."""
-    rows = sum(len(tables.load(str(path.relative_to(DATA)), LockRow)) for path in LOCKS)
+    rows = [row for path in LOCKS for row in tables.load(str(path.relative_to(DATA)), LockRow)]
 
-    assert rows == len(locked_builds())
+    assert len([row for row in rows if not row.beside]) == len(locked_builds())
 
 
 def test_digest_of_every_lock_is_that_of_its_pins() -> None:
     """Each pin has a file for the Python and the oldest system of the build; the digest is over them."""
     for build, lock in locked_builds():
-        pins = lock_pins(choose(build, Machine(), Wish()))
+        choice = choose(build, Machine(), Wish())
+        pins = lock_pins(choice, companions_of(choice))
 
         assert [] == [pin.name for pin in pins if not pin.hashes], build.wheel.file
         assert lock.digest == lock_digest(pins), build.wheel.file
@@ -75,11 +77,9 @@ def test_digest_of_every_lock_is_that_of_its_pins() -> None:
 
 def test_locks_obey_the_rules() -> None:
     """Each pin is inside our bounds for its release and Python."""
-    from tfup.pin.companions import bounds
-
     for build, lock in locked_builds():
         pinned = dict(pin.split("==") for pin in lock.pins)
-        for bound in map(Requirement, bounds(choose(build, Machine(), Wish()))):
+        for bound in map(Requirement, companions_of(choose(build, Machine(), Wish())).bounds):
             assert bound.name not in pinned or bound.specifier.contains(pinned[bound.name]), (
                 build.wheel.file,
                 bound,
@@ -88,9 +88,12 @@ def test_locks_obey_the_rules() -> None:
 
 def test_proofs_name_locks_that_are_there() -> None:
     """A proof of pins that nobody can get any more is removed."""
-    digests = {lock.digest for _, lock in locked_builds()}
+    rows = (row for path in LOCKS for row in tables.load(str(path.relative_to(DATA)), LockRow))
+    digests = {row.digest for row in rows}
 
-    assert [] == [row.version for row in tables.load("proofs.json", ProofRow) if row.lock not in digests]
+    assert [] == [
+        row.version for row in tables.load("proofs/proofs.json", ProofRow) if row.lock not in digests
+    ]
 
 
 def test_files_are_named_once_by_their_hash() -> None:
@@ -114,21 +117,21 @@ def test_what_cannot_be_had_has_evidence_and_no_proof() -> None:
     """Each row is about a build of the table, and is gone once the build is locked."""
     builds = {
         (build.project, build.version, build.python_tag, build.family)
-        for row in tables.load("builds.json", BuildRow)
+        for row in tables.load("builds/builds.json", BuildRow)
         for build in tables.builds(row)
     }
-    for row in tables.load("failures.json", FailureRow):
+    for row in tables.load("proofs/failures.json", FailureRow):
         cell = (row.project, row.version, row.python_tag, row.family)
         assert cell in builds, row
         assert row.evidence, row
         assert not any(
             (one.project, one.version, one.python_tag, one.family) == cell
-            for one in tables.load("proofs.json", ProofRow)
+            for one in tables.load("proofs/proofs.json", ProofRow)
         ), row
 
 
 def test_locks_hashes_and_proofs_are_small() -> None:
     """They travel in the wheel of tfup."""
-    parts = [*LOCKS, DATA / "files.json", DATA / "proofs.json"]
+    parts = [*LOCKS, DATA / "builds" / "files.json", DATA / "proofs" / "proofs.json"]
 
     assert 6_000_000 > sum(part.stat().st_size for part in parts)

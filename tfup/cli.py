@@ -308,18 +308,14 @@ def make_plan(arguments: Namespace, machine: Machine, folder: Path, report: Repo
     from tfup import managers
     from tfup.check import runner
     from tfup.machine.live import Live
-    from tfup.match.search import match
-    from tfup.pin import system_packages, windows_runtime
-    from tfup.pin.planning import pin
+    from tfup.pin import planning
     from tfup.wish import from_arguments, remember
 
     typed, here = from_arguments(arguments), not getattr(arguments, "machine", None)
     wish = remember(typed, *remembered(folder)) if here else typed
     waiting = partial(report.line, "working", "waiting")
     resolve = partial(managers.resolve, offline=arguments.offline, say=waiting, here=here)
-    planned = pin(match(machine, wish), wish, resolve, runner.checks_digest)
-    planned = windows_runtime.complete(planned, machine)
-    return system_packages.find(planned, machine, Live() if here else None)
+    return planning.make(machine, wish, resolve, runner.checks_digest, Live() if here else None)
 
 
 def make_environment(

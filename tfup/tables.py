@@ -21,6 +21,10 @@ DATA = Path(__file__).parent / "data"
 T = TypeVar("T")
 
 
+class Row(Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of a table; a key that it does not know is a slip of the pen."""
+
+
 class Table(Struct, frozen=True):
     """A table as it stands in its file."""
 
@@ -28,7 +32,7 @@ class Table(Struct, frozen=True):
     rows: list[Any]
 
 
-class BuildRow(Struct, frozen=True, omit_defaults=True):
+class BuildRow(Row, frozen=True, omit_defaults=True):
     """All wheels of one release for one system, and what their binaries need."""
 
     project: str
@@ -49,7 +53,7 @@ class BuildRow(Struct, frozen=True, omit_defaults=True):
     """The release whose binaries were measured, where it is not this one."""
 
 
-class PythonRow(Struct, frozen=True):
+class PythonRow(Row, frozen=True):
     """A CPython minor that uv can fetch for a system."""
 
     python_tag: str
@@ -60,7 +64,7 @@ class PythonRow(Struct, frozen=True):
     """The last number of each release that can be fetched."""
 
 
-class CarrierRow(Struct, frozen=True):
+class CarrierRow(Row, frozen=True):
     """Releases of another project that are what a project's would be on a system."""
 
     project: str
@@ -72,7 +76,7 @@ class CarrierRow(Struct, frozen=True):
     source: str
 
 
-class KerasRelease(Struct, frozen=True, omit_defaults=True):
+class KerasRelease(Row, frozen=True, omit_defaults=True):
     """A release of Keras on the index."""
 
     version: str
@@ -80,7 +84,7 @@ class KerasRelease(Struct, frozen=True, omit_defaults=True):
     yanked: bool = False
 
 
-class KerasRule(Struct, frozen=True, omit_defaults=True):
+class KerasRule(Row, frozen=True, omit_defaults=True):
     """Which Keras goes with a range of TensorFlow releases."""
 
     tensorflow: str
@@ -94,20 +98,39 @@ class KerasRule(Struct, frozen=True, omit_defaults=True):
     """Whose package it is; another name than keras is brought by TensorFlow itself."""
 
 
-class CompanionRule(Struct, frozen=True, omit_defaults=True):
-    """A bound on a package beside a range of TensorFlow releases, with the reason."""
+class CompanionRule(Row, frozen=True, omit_defaults=True):
+    """A bound on a package beside a range of releases, with the reason."""
 
     id: str
-    tensorflow: str
+    versions: str
+    """The range of the build's releases: of TensorFlow, or of Keras where `backend` is another."""
     bound: str
     why: str
     source: str
     python: str = ""
     required: bool = False
     """True where nothing asks for the package by its metadata, and it must be there."""
+    backend: str = "tensorflow"
 
 
-class TwinRow(Struct, frozen=True):
+class BackendRow(Row, frozen=True, omit_defaults=True):
+    """A back end of Keras; the order of the rows is that of the help text."""
+
+    backend: str
+    name: str
+    """As Keras itself writes it."""
+    packages: list[str] = []
+    """Whose presence means that the back end is there; for TensorFlow the table of builds knows."""
+    checks: list[str] = []
+    """The checks that apply to a Keras on it, where they are not those of TensorFlow."""
+    needs: list[str] = []
+    """openmpi: cannot be imported without; compiler: slow without."""
+    implied: bool = False
+    """True where wishing for the package alone means this back end: nothing else uses it."""
+    predicts_only: bool = False
+
+
+class TwinRow(Row, frozen=True):
     """A project that is no build of ours, and fills a folder that one of ours fills."""
 
     name: str
@@ -115,7 +138,7 @@ class TwinRow(Struct, frozen=True):
     source: str
 
 
-class LockRow(Struct, frozen=True):
+class LockRow(Row, frozen=True, omit_defaults=True):
     """The pins of one build on one Python and system; kept in locks/PROJECT/VERSION.json."""
 
     python_tag: str
@@ -124,9 +147,11 @@ class LockRow(Struct, frozen=True):
     """Over names, versions and hashes; what a proof names (`pin.lock_digest`)."""
     pins: list[str]
     """As "name==version", canonical names, sorted."""
+    beside: str = ""
+    """The requirement that makes the lock another one: of a Keras its back end, of TensorFlow its Keras."""
 
 
-class FilesRow(Struct, frozen=True):
+class FilesRow(Row, frozen=True):
     """The files of one pin that some lock installs."""
 
     pin: str
@@ -134,7 +159,7 @@ class FilesRow(Struct, frozen=True):
     """File name, sha256, bytes."""
 
 
-class CondaCudaRow(Struct, frozen=True):
+class CondaCudaRow(Row, frozen=True):
     """The CUDA libraries for a range of TensorFlow's GPU builds, as conda packages that go together."""
 
     tensorflow: str
@@ -149,7 +174,7 @@ class CondaCudaRow(Struct, frozen=True):
     source: str
 
 
-class CondaPythonRow(Struct, frozen=True):
+class CondaPythonRow(Row, frozen=True):
     """The minors of Python that conda's channels have for a system."""
 
     family: str
@@ -157,7 +182,7 @@ class CondaPythonRow(Struct, frozen=True):
     source: str
 
 
-class SdistRow(Struct, frozen=True, omit_defaults=True):
+class SdistRow(Row, frozen=True, omit_defaults=True):
     """A package without a wheel that a range of TensorFlow releases needs; it builds without a compiler."""
 
     name: str
@@ -166,7 +191,7 @@ class SdistRow(Struct, frozen=True, omit_defaults=True):
     python: str = ""
 
 
-class MsvcWheelRow(Struct, frozen=True):
+class MsvcWheelRow(Row, frozen=True):
     """A wheel of msvc-runtime, which puts Microsoft's C++ runtime into an environment."""
 
     python_tag: str
@@ -178,7 +203,7 @@ class MsvcWheelRow(Struct, frozen=True):
     """The libraries in it that TensorFlow may load, with their versions."""
 
 
-class MsvcNeedRow(Struct, frozen=True):
+class MsvcNeedRow(Row, frozen=True):
     """What the binaries of a release for Windows were made with."""
 
     version: str
@@ -190,7 +215,7 @@ class MsvcNeedRow(Struct, frozen=True):
     """Letters of the longest path below site-packages."""
 
 
-class ProofRow(Struct, frozen=True):
+class ProofRow(Row, frozen=True, omit_defaults=True):
     """A run of all checks on exactly these pins."""
 
     project: str
@@ -205,9 +230,11 @@ class ProofRow(Struct, frozen=True):
     on: str
     disk_bytes: int
     outcomes: dict[str, tuple[str, float]]
+    beside: str = ""
+    """As in the lock."""
 
 
-class FailureRow(Struct, frozen=True):
+class FailureRow(Row, frozen=True):
     """A build that cannot be locked or proved, with what was seen."""
 
     project: str
@@ -238,18 +265,30 @@ def load(name: str, row: type[T]) -> list[T]:
         raise
 
 
-def lock(project: str, version: str, python_tag: str, family: str) -> LockRow | None:
-    """Return the lock that we ship for a build, None where we ship none."""
+def locks(project: str, version: str) -> list[LockRow]:
+    """Return the locks of a release."""
     name = f"locks/{project}/{version}.json"
-    rows = load(name, LockRow) if (DATA / name).is_file() else []
-    cell = (python_tag, family)
-    return next((row for row in rows if (row.python_tag, row.family) == cell), None)
+    return load(name, LockRow) if (DATA / name).is_file() else []
+
+
+def lock(project: str, version: str, python_tag: str, family: str, beside: str = "") -> LockRow | None:
+    """Return the lock that we ship for a build, None where we ship none."""
+    cell = (python_tag, family, beside)
+    rows = locks(project, version)
+    return next((row for row in rows if (row.python_tag, row.family, row.beside) == cell), None)
+
+
+@cache
+def backends() -> dict[str, BackendRow]:
+    """Return the back ends of Keras by name."""
+    return {row.backend: row for row in load("keras/backends.json", BackendRow)}
 
 
 @cache
 def files() -> dict[str, tuple[Wheel, ...]]:
-    """Return the files of every pin in the locks, by "name==version"."""
-    return {row.pin: tuple(Wheel(*file) for file in row.files) for row in load("files.json", FilesRow)}
+    """Return the files of every pin in the locks, and of every Keras, by "name==version"."""
+    rows = (*load("keras/keras_files.json", FilesRow), *load("builds/files.json", FilesRow))
+    return {row.pin: tuple(Wheel(*file) for file in row.files) for row in rows}
 
 
 @cache
@@ -276,13 +315,13 @@ def for_minor(rule: R, version: str) -> R:
 @cache
 def projects() -> frozenset[str]:
     """Return the names of the TensorFlow projects that the tables know."""
-    return frozenset(row.project for row in load("builds.json", BuildRow))
+    return frozenset(row.project for row in load("builds/builds.json", BuildRow))
 
 
 @cache
 def releases(project: str) -> tuple[BuildRow, ...]:
     """Return a project's rows, newest release first; empty for a project the table does not know."""
-    return tuple(row for row in load("builds.json", BuildRow) if row.project == project)
+    return tuple(row for row in load("builds/builds.json", BuildRow) if row.project == project)
 
 
 def builds(row: BuildRow) -> tuple[Build, ...]:

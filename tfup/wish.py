@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tfup import tables
 from tfup.errors import Need, UsageError
 from tfup.match import keras_backends
 from tfup.model import Wish
+from tfup.requirements import is_build, is_keras, named, parse
 from tfup.shell import typed
 
 if TYPE_CHECKING:
@@ -53,29 +51,6 @@ def refuse_two_builds(asked: Iterable[str]) -> None:
     raise UsageError(sentence, (need,), typed("tfup", "plan", narrowest if others else joined))
 
 
-@cache
-def parse(text: str) -> Requirement:
-    """Return a requirement; UsageError where the text is none."""
-    try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        fault = str(error).split("\n", 1)[0]
-        sentence = f"{text!r} is not a requirement."
-        need = Need("requirement", "a name, with versions where they matter", fault)
-        hint = typed("tfup", "plan", meant(text) or "tensorflow==2.15.*")
-        raise UsageError(sentence, (need,), hint) from None
-
-
-def meant(text: str) -> str | None:
-    """Return the requirement that a text in conda's spelling means, None where it is no such text.
-
-    >>> meant("tensorflow=1.4"), meant("tensorflow==")
-    ('tensorflow==1.4', None)
-    """
-    found = re.fullmatch(r"\s*([A-Za-z0-9][\w.-]*)\s*=\s*(\d[\w.*]*)\s*", text)
-    return f"{found[1]}=={found[2]}" if found else None
-
-
 def python_minor(text: str | None) -> str | None:
     """Return the Python wished for; UsageError unless it reads like 3.10 or 3.10.13."""
     if text is None or re.fullmatch(r"\d\.\d{1,2}(\.\d+)?", text):
@@ -83,16 +58,6 @@ def python_minor(text: str | None) -> str | None:
     sentence = f"{text!r} is not a Python version."
     need = Need("--python", "a minor such as 3.10, or a full version", text)
     raise UsageError(sentence, (need,), "tfup plan --python 3.10")
-
-
-def named(requirements: Iterable[str]) -> set[str]:
-    """Return the canonical names of requirements."""
-    return {canonicalize_name(parse(text).name) for text in requirements}
-
-
-def is_build(text: str) -> bool:
-    """Tell whether a requirement names a TensorFlow project of the tables."""
-    return canonicalize_name(parse(text).name) in tables.projects()
 
 
 def remember(typed: Wish, before: Wish | None, beside: Iterable[str] = ()) -> Wish:
@@ -134,8 +99,3 @@ def switched(before: Wish, backend: str) -> Wish:
     keras = (text for text in before.requirements if is_keras(text))
     kept = tuple(text for text in keras if keras_backends.has(parse(text), backend))
     return replace(before, requirements=kept, python=None)
-
-
-def is_keras(text: str) -> bool:
-    """Tell whether a requirement names Keras."""
-    return canonicalize_name(parse(text).name) == "keras"

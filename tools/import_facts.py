@@ -1,4 +1,4 @@
-"""Make data/builds.json from the measured facts: wheels of the index joined with what their binaries need.
+"""Make the table of builds from the measured facts: wheels of the index joined with what their binaries need.
 
 Usage: python -m tools.import_facts FACTS_FOLDER   (the folder with builds.json and cpu.json)
 """
@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     builds = json.loads((folder / "builds.json").read_text(encoding="utf-8"))
     needs = json.loads((folder / "cpu.json").read_text(encoding="utf-8"))["releases"]
     rows = [row for project in PROJECTS for row in project_rows(project, builds["projects"][project], needs)]
-    save("builds.json", about(builds["_about"]), rows)
+    save("builds/builds.json", about(builds["_about"]), rows)
     print(len(rows), "rows,", sum(len(row.wheels) for row in rows), "wheels")
 
 

@@ -117,16 +117,26 @@ def main(folder: Path) -> None:
     """Write the tables, the drivers first: the verdicts are checked with them."""
     facts = {name: read(folder, name) for name in ("cuda", "drivers", "cpu", "builds")}
     date, cuda = facts["cuda"]["_about"]["date"], facts["cuda"]
-    write("toolkits.json", date, facts["drivers"]["_about"]["drivers_source"], toolkit_rows(facts["drivers"]))
-    write("cards.json", date, facts["drivers"]["_about"]["gpu_source"], card_rows(facts["drivers"]))
-    write("cudnn.json", date, "machine code lists of NVIDIA's packages", cudnn_rows(cuda["_about"]))
-    write("plugins.json", date, "each row names its own", plugin_rows(facts["cpu"], facts["builds"]))
-    write("gpu_defects.json", date, "each row names its own", defect_rows(cuda["known_defects"]))
+    write(
+        "gpu/toolkits.json",
+        date,
+        facts["drivers"]["_about"]["drivers_source"],
+        toolkit_rows(facts["drivers"]),
+    )
+    write("gpu/cards.json", date, facts["drivers"]["_about"]["gpu_source"], card_rows(facts["drivers"]))
+    write("gpu/cudnn.json", date, "machine code lists of NVIDIA's packages", cudnn_rows(cuda["_about"]))
+    write("gpu/plugins.json", date, "each row names its own", plugin_rows(facts["cpu"], facts["builds"]))
+    write("gpu/gpu_defects.json", date, "each row names its own", defect_rows(cuda["known_defects"]))
     rows = list(cuda_rows(cuda["releases"]))
     toolkits.cache_clear()
     for row in rows:
         compare(row, cuda["releases"][row.version][row.family])
-    write("cuda.json", date, "the wheels of the index, opened and read; each row names its wheel", rows)
+    write(
+        "gpu/gpu_builds.json",
+        date,
+        "the wheels of the index, opened and read; each row names its wheel",
+        rows,
+    )
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Copy new issues into data/known_issues.json from the facts that were gathered in public threads.
+"""Copy new issues into data/doctor/known_issues.json from the facts that were gathered in public threads.
 
 Usage: python -m tools.import_known_issues FACTS_FILE
 

@@ -1,4 +1,4 @@
-"""Make data/libstdcxx.json from the measured facts: the newest GLIBCXX version that each release asks for.
+"""Make libstdcxx.json from the measured facts: the newest GLIBCXX version that each release asks for.
 
 Usage: python -m tools.import_libstdcxx FACTS_FOLDER   (the folder with cpu.json)
 """
@@ -27,7 +27,7 @@ ABOUT = {
 def main(folder: Path) -> None:
     """Write the table."""
     projects = json.loads((folder / "cpu.json").read_text(encoding="utf-8"))["releases"]
-    save("libstdcxx.json", ABOUT, [row for family in FAMILIES for row in rows(family, projects)])
+    save("builds/libstdcxx.json", ABOUT, [row for family in FAMILIES for row in rows(family, projects)])
 
 
 def rows(family: str, projects: dict[str, Any]) -> list[LibstdcxxRow]:

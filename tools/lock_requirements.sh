@@ -17,11 +17,11 @@ main() {
     environment requirements/tfup.txt
     lock 3.10 pyproject.toml --output-file requirements/tfup.txt "$@"
     lock 3.10 pyproject.toml --group dev --constraints requirements/tfup.txt --output-file requirements/dev.txt "$@"
-    echo virtualenv==20.15.1 | lock 3.10 - --output-file tfup/data/virtualenv.txt # the last that makes environments of 2.7
+    echo virtualenv==20.15.1 | lock 3.10 - --output-file tfup/data/builds/virtualenv.txt # the last that makes environments of 2.7
     echo uv | lock 3.10 - --constraints requirements/tfup.txt --output-file requirements/uv.txt
     # setuptools 58 gave up use_2to3, with which the sdists of 2012 still turn themselves into Python 3
     printf 'setuptools<58 ; python_version < "3.7"\nsetuptools ; python_version >= "3.7"\nwheel\n' |
-        lock 3.6 - --fork-strategy requires-python --output-file tfup/data/builders.txt "$@"
+        lock 3.6 - --fork-strategy requires-python --output-file tfup/data/builds/builders.txt "$@"
 }
 
 main "$@"

@@ -1,4 +1,4 @@
-"""Make data/cuda_packages.json: the packages that bring CUDA's libraries to a TensorFlow release by pip.
+"""Make data/gpu/cuda_packages.json: the packages that bring CUDA's libraries to a TensorFlow release by pip.
 
 From 2.14 on TensorFlow's own metadata names them (the extra `and-cuda`): taken in the versions that the
 release was built with, which are its exact pins or its lower bounds. Before, the table below does.
@@ -90,7 +90,7 @@ def main() -> None:
         found = pool.map(needed, releases)
         needs = {row.version: needs for row, needs in zip(releases, found, strict=True)}
         rows = list(pool.map(as_row, *zip(*ranges(needs), strict=True)))
-    tables.save("cuda_packages.json", ABOUT, rows)
+    tables.save("gpu/cuda_packages.json", ABOUT, rows)
     print(len(rows), "rows for", len(needs), "releases")
 
 

@@ -104,7 +104,7 @@ def own_status(row: BuildRow, tag: str) -> str:
 
 def failures() -> list[FailureRow]:
     """Return the cells that cannot be had, with the evidence."""
-    return tables.load("failures.json", FailureRow)
+    return tables.load("proofs/failures.json", FailureRow)
 
 
 def measured() -> dict[tuple[str, str], dict[str, str]]:

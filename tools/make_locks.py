@@ -1,9 +1,11 @@
 """Make the locks that we ship: an exact set of companions for each build, resolved under our rules.
 
 Usage: python -m tools.make_locks [--family linux_x86_64] [--python cp313] [--again] [REQUIREMENT…]
+       python -m tools.make_locks keras [--backend theano]
 
-Resolves what has no lock yet (everything, with --again), writes data/locks/ and data/files.json, and ends
-with the builds that could not be resolved. File names, hashes and sizes only: no address is kept.
+Resolves what has no lock yet (everything, with --again), writes data/locks/ and data/builds/files.json, and
+ends with the builds that could not be resolved. File names, hashes and sizes only: no address is kept. The
+pairs of Keras and back end are those of `locked` in data/keras/backend_pairs.json, on Linux x86_64.
 
 1.2.0 demands markdown 2.2.0, whose sdist of 2012 no Python of today can ask for its needs: name in
 UV_CONFIG_FILE a uv.toml with `[[dependency-metadata]]`, its name, its version and `requires-dist = []`.
@@ -15,50 +17,63 @@ import argparse
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
+from msgspec.structs import replace
+
 from tfup import managers, tables
 from tfup.errors import TfupError
+from tfup.machine import detect
+from tfup.machine.live import Live
 from tfup.managers import uv
-from tfup.match.platforms import minor_of
+from tfup.match import keras_backends
+from tfup.match.platforms import abi_of, minor_of
 from tfup.match.search import choose
-from tfup.model import Build, Choice, Machine, Pin, Wheel, Wish
+from tfup.model import Choice, Machine, Pin, Wheel, Wish
+from tfup.pin.companions import companions_of
 from tfup.pin.files import lock_digest, pin_of, usable_files
 from tfup.pin.resolving import resolved_pins
+from tfup.requirements import KERAS, parse
 from tfup.tables import DATA, FilesRow, LockRow
-from tfup.wish import parse
+from tools import python27_locks
+from tools.python27_locks import PYTHON_TAG as PYTHON_27
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-OLDEST_FOR_UV = (3, 3)
+    from packaging.requirements import Requirement
+
+FAMILY = "linux_x86_64"
+OLDER_KERAS = (("0.12.1", "1.1.0"),)
+"""Of Python 2.7, where no other Keras than that of the lock can be resolved: TensorFlow, Keras."""
 ABOUT = {"made_by": "tools/make_locks.py", "rules": "companions.json, keras.json, sdists.json"}
 
 addresses: dict[str, str] = {}
-"""Where uv found each file; used to ask for sizes, and forgotten."""
+"""Where the index has each file; used to ask for sizes, and forgotten."""
 
 
 def main() -> int:
     """Resolve, write, and say what failed."""
     arguments = read_arguments()
     forget_local_wheels()
-    builds = [build for build in wanted_builds(arguments) if arguments.again or not has_lock(build)]
+    machine = detect(Live())
+    wanted = [choice for choice in choices(arguments, machine) if arguments.again or not lock_of(choice)]
     uv.find_uv()  # before the threads: sysconfig, which it asks, is not made for several at once
     failures: list[str] = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for number, (build, pins, files, fault) in enumerate(pool.map(resolve_build, builds), 1):
-            cell = f"{build.project} {build.version} {build.python_tag} {build.family}"
-            print(f"[{number}/{len(builds)}] {cell}: {fault or f'{len(pins)} pins'}", flush=True)
+        for number, (choice, pins, files, fault) in enumerate(pool.map(resolve, wanted), 1):
+            print(f"[{number}/{len(wanted)}] {name_of(choice)}: {fault or f'{len(pins)} pins'}", flush=True)
             if fault:
-                failures.append(f"{cell}: {fault}")
+                failures.append(f"{name_of(choice)}: {fault}")
             else:
-                keep(build, pins, files)
+                keep(choice, pins, files)
     prune_files()
-    renew_digests()
-    print(f"{len(builds) - len(failures)} resolved, {len(failures)} failed", *failures, sep="\n")
+    renew_digests(machine)
+    print(f"{len(wanted) - len(failures)} resolved, {len(failures)} failed", *failures, sep="\n")
     return 1 if failures else 0
 
 
@@ -75,6 +90,7 @@ def read_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("requirement", nargs="*", default=["tensorflow"])
+    parser.add_argument("--backend", action="append", metavar="NAME")
     parser.add_argument("--family", action="append")
     parser.add_argument("--python", action="append", metavar="TAG")
     parser.add_argument("--again", action="store_true")
@@ -82,42 +98,88 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def wanted_builds(arguments: argparse.Namespace) -> Iterator[Build]:
-    """Yield the builds asked for which uv can resolve."""
+# ---------------------------------------------------------------- which
+
+
+def choices(arguments: argparse.Namespace, machine: Machine) -> Iterator[Choice]:
+    """Yield the choices asked for that can be resolved here."""
     for requirement in map(parse, arguments.requirement):
-        for row in tables.releases(requirement.name):
-            if requirement.specifier.contains(row.version):
-                for build in tables.builds(row):
-                    python = tuple(map(int, minor_of(build.python_tag).split(".")))
-                    if (
-                        python >= OLDEST_FOR_UV
-                        and (not arguments.family or build.family in arguments.family)
-                        and (not arguments.python or build.python_tag in arguments.python)
-                        and build.carrier_lacks is None
-                    ):
-                        yield build
+        found = of_keras if requirement.name == KERAS else of_tensorflow
+        for choice in found(requirement, machine):
+            if (
+                (not arguments.family or choice.platform in arguments.family)
+                and (not arguments.python or choice.python_tag in arguments.python)
+                and (not arguments.backend or choice.backend in arguments.backend)
+            ):
+                yield choice
 
 
-def has_lock(build: Build) -> bool:
-    """Tell whether a build is locked already."""
-    return tables.lock(build.project, build.version, build.python_tag, build.family) is not None
+def of_tensorflow(wanted: Requirement, machine: Machine) -> Iterator[Choice]:
+    """Yield the builds of a project; for Python 2.7 what can be done for it here."""
+    for row in tables.releases(wanted.name):
+        for build in tables.builds(row) if wanted.specifier.contains(row.version) else ():
+            if build.python_tag == PYTHON_27:
+                yield from python27_locks.choices(build, machine)
+            elif build.carrier_lacks is None:
+                yield choose(build, Machine(), Wish())
 
 
-def resolve_build(build: Build) -> tuple[Build, tuple[Pin, ...], dict[str, tuple[Wheel, ...]], str | None]:
-    """Return the pins of a build and the files of each, or the fault that kept it from being resolved."""
-    choice = choose(build, Machine(), Wish())
+def of_keras(wanted: Requirement, machine: Machine) -> Iterator[Choice]:
+    """Yield each Keras on each release of a back end, and TensorFlow with an older Keras than its own."""
+    for row in keras_backends.pairs():
+        wish = Wish(backend=row.backend)
+        for keras in wanted.specifier.filter(row.locked):
+            for release in keras_backends.releases(parse(f"{KERAS}=={keras}"), wish, FAMILY):
+                builds = (build for build in release if build.requirement == row.requirement)
+                yield from (choose(build, machine, wish) for build in builds)
+    for version, keras in OLDER_KERAS:
+        rows = (
+            row for row in tables.releases("tensorflow") if (row.version, row.family) == (version, FAMILY)
+        )
+        for build in (build for row in rows for build in tables.builds(row)):
+            if (build.python_tag, build.abi) == (PYTHON_27, abi_of(PYTHON_27, FAMILY)):
+                yield replace(choose(build, machine, Wish()), requirement=f"{KERAS}=={keras}")
+
+
+def beside(choice: Choice) -> str:
+    """Return what makes the lock of a choice another one than that of its build alone."""
+    return choice.requirement or ""
+
+
+def lock_of(choice: Choice) -> LockRow | None:
+    """Return the lock that a choice has already."""
+    cell = (choice.project, choice.version, choice.python_tag, choice.platform, beside(choice))
+    return tables.lock(*cell)
+
+
+def name_of(choice: Choice) -> str:
+    """Return a choice in one line."""
+    words = (choice.project, choice.version, beside(choice), choice.python_tag, choice.platform)
+    return " ".join(filter(None, words))
+
+
+# ---------------------------------------------------------------- resolving
+
+
+def resolve(choice: Choice) -> tuple[Choice, tuple[Pin, ...], dict[str, tuple[Wheel, ...]], str | None]:
+    """Return the pins of a choice and the files of each, or the fault that kept it from being resolved."""
+    companions = companions_of(choice)
     try:
-        resolved, _ = resolved_pins(choice, (), (), managers.resolve)
+        if choice.python_tag == PYTHON_27:
+            return choice, *python27_locks.resolve(choice, companions, addresses), None
+        resolved, _ = resolved_pins(choice, companions, (), (), managers.resolve)
         listed = list_files(choice, resolved)
     except TfupError as error:
-        return build, (), {}, " ".join((error.sentence, *(str(need.found) for need in error.needs)))
-    pins = tuple(pin_of(choice, pin.name, pin.version, listed.get(pin.name)) for pin in resolved)
+        return choice, (), {}, " ".join((error.sentence, *(str(need.found) for need in error.needs)))
+    pins = tuple(pin_of(choice, companions, pin.name, pin.version, listed.get(pin.name)) for pin in resolved)
     used = {
-        f"{pin.name}=={pin.version}": usable_files(choice, pin.name, pin.version, listed.get(pin.name))
+        f"{pin.name}=={pin.version}": usable_files(
+            choice, companions, pin.name, pin.version, listed.get(pin.name)
+        )
         for pin in pins
         if pin.name != choice.project
     }
-    return build, pins, used, None
+    return choice, pins, used, None
 
 
 def list_files(choice: Choice, pins: tuple[Pin, ...]) -> dict[str, tuple[Wheel, ...]]:
@@ -134,54 +196,60 @@ def list_files(choice: Choice, pins: tuple[Pin, ...]) -> dict[str, tuple[Wheel, 
 writing = Lock()
 
 
-def keep(build: Build, pins: tuple[Pin, ...], files: dict[str, tuple[Wheel, ...]]) -> None:
-    """Write the lock of a build, and its files into the table of all."""
+def keep(choice: Choice, pins: tuple[Pin, ...], files: dict[str, tuple[Wheel, ...]]) -> None:
+    """Write the lock of a choice, and its files into the table of all."""
     with writing:
         known = dict(tables.files())
         for name, found in files.items():
             merged = {file.file: file for file in (*known.get(name, ()), *map(with_size, found))}
             known[name] = tuple(merged[file] for file in sorted(merged))
         write_files(known)
-        save(build, [f"{pin.name}=={pin.version}" for pin in pins])
+        save(choice, [f"{pin.name}=={pin.version}" for pin in pins])
 
 
-def save(build: Build, pins: list[str]) -> None:
-    """Write the lock of a build beside those of the same release."""
-    name = f"locks/{build.project}/{build.version}.json"
-    rows = {(row.family, row.python_tag): row for row in read_locks(DATA / name)}
-    row = LockRow(build.python_tag, build.family, digest_of(build, pins), pins)
-    rows[build.family, build.python_tag] = row
+def save(choice: Choice, pins: list[str]) -> None:
+    """Write the lock of a choice beside those of the same release."""
+    name = f"locks/{choice.project}/{choice.version}.json"
+    rows = {key_of(row): row for row in tables.locks(choice.project, choice.version)}
+    row = LockRow(choice.python_tag, choice.platform, digest_of(choice, pins), pins, beside(choice))
+    rows[key_of(row)] = row
     tables.save(name, ABOUT, [rows[cell] for cell in sorted(rows)])
 
 
-def digest_of(build: Build, pins: Iterable[str]) -> str:
+def key_of(row: LockRow) -> tuple[str, str, str]:
+    """Return what a lock is about, in the order of the table."""
+    return row.family, row.python_tag, row.beside
+
+
+def digest_of(choice: Choice, pins: Iterable[str]) -> str:
     """Return the digest of a lock, over the files that the table has."""
-    choice = choose(build, Machine(), Wish())
+    companions = companions_of(choice)
     parts = (pin.partition("==") for pin in pins)
-    return lock_digest(pin_of(choice, name, version) for name, _, version in parts)
+    return lock_digest(pin_of(choice, companions, name, version) for name, _, version in parts)
 
 
-def renew_digests() -> None:
+def renew_digests(machine: Machine) -> None:
     """Write the digests anew of locks whose pins have got further files with other locks."""
-    for project in tables.projects():
-        for build in (build for row in tables.releases(project) for build in tables.builds(row)):
-            lock = tables.lock(build.project, build.version, build.python_tag, build.family)
-            if lock and lock.digest != digest_of(build, lock.pins):
-                print(
-                    f"{project} {build.version} {build.python_tag} {build.family}: another digest", flush=True
-                )
-                save(build, lock.pins)
+    every = (
+        *(of_tensorflow(parse(name), machine) for name in tables.projects()),
+        of_keras(parse(KERAS), machine),
+    )
+    for choice in chain.from_iterable(every):
+        lock = lock_of(choice)
+        if lock and lock.digest != digest_of(choice, lock.pins):
+            print(f"{name_of(choice)}: another digest", flush=True)
+            save(choice, lock.pins)
 
 
 def read_locks(path: Path) -> list[LockRow]:
     """Return the rows of a file of locks."""
-    return tables.load(str(path.relative_to(DATA)), LockRow) if path.is_file() else []
+    return tables.load(str(path.relative_to(DATA)), LockRow)
 
 
 def write_files(known: dict[str, tuple[Wheel, ...]]) -> None:
     """Write the table of files."""
     rows = [FilesRow(pin, [(f.file, f.sha256, f.bytes or 0) for f in known[pin]]) for pin in sorted(known)]
-    tables.save("files.json", ABOUT, rows)
+    tables.save("builds/files.json", ABOUT, rows)
 
 
 def prune_files() -> None:
@@ -191,11 +259,11 @@ def prune_files() -> None:
 
 
 def with_size(file: Wheel) -> Wheel:
-    """Return a file with its size, asked of the place where uv found it."""
+    """Return a file with its size, asked of the place where the index has it."""
     known = next((old for old in known_files().get(file.sha256, ()) if old.bytes), None)
     if known or file.bytes or file.file not in addresses:
         return known or file
-    question = Request(addresses[file.file], method="HEAD")  # noqa: S310 -- uv's own address
+    question = Request(addresses[file.file], method="HEAD")  # noqa: S310 -- the index's own address
     with urlopen(question, timeout=60) as answer:  # noqa: S310 -- likewise
         return Wheel(file.file, file.sha256, int(answer.headers["Content-Length"]))
 

@@ -45,7 +45,7 @@ def main() -> int:
 def counts() -> str:
     """Return what is known of all builds, as Markdown: one line a project and system."""
     cells: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in tables.load("builds.json", BuildRow):
+    for row in tables.load("builds/builds.json", BuildRow):
         for build in () if Version(row.version).is_prerelease else tables.builds(row):
             cells[row.project, row.family][status(build)] += 1
     head = f"| project | system | wheels | {' | '.join(WORDS)} |\n{'|---' * (3 + len(WORDS))}|\n"
@@ -62,7 +62,7 @@ def status(build: Build) -> str:
     lock = tables.lock(build.project, build.version, build.python_tag, build.family)
     if lock:
         return "proved" if (lock.digest, "cpu") in proofs() else "resolved"
-    failed = tables.load("failures.json", tables.FailureRow)
+    failed = tables.load("proofs/failures.json", tables.FailureRow)
     cell = (build.project, build.version, build.python_tag, build.family)
     known = any((one.project, one.version, one.python_tag, one.family) == cell for one in failed)
     return "cannot be had" if known else "not resolved"

@@ -1,4 +1,4 @@
-"""Compare data/builds.json with the package index: what is new, withdrawn or gone, one line each.
+"""Compare data/builds/builds.json with the package index: what is new, withdrawn or gone, one line each.
 
 Usage: python -m tools.update_builds [--pre] [--write]
 
@@ -66,7 +66,7 @@ class Change(NamedTuple):
 def main() -> int:
     """Print the difference, and write it when asked to."""
     arguments = read_arguments()
-    rows = load("builds.json", BuildRow)
+    rows = load("builds/builds.json", BuildRow)
     changes = [
         change
         for project in PROJECTS
@@ -75,8 +75,8 @@ def main() -> int:
     for change in changes:
         print(change)
     if arguments.write:
-        about = msgspec.json.decode((DATA / "builds.json").read_bytes(), type=Table).about
-        save("builds.json", about, ordered(applied(rows, changes)))
+        about = msgspec.json.decode((DATA / "builds" / "builds.json").read_bytes(), type=Table).about
+        save("builds/builds.json", about, ordered(applied(rows, changes)))
     written = "written" if arguments.write else "nothing written"
     print(f"{len(changes)} differences between the table and the index; {written}")
     return 1 if changes and not arguments.write else 0

@@ -1,4 +1,4 @@
-"""Make data/keras_files.json: name, hash and size of the file that each release of Keras is installed from.
+"""Make keras_files.json: name, hash and size of the file that each release of Keras is installed from.
 
 Usage: python -m tools.update_keras_files
 
@@ -20,10 +20,10 @@ KINDS = (".whl", ".tar.gz", ".zip")
 
 def main() -> int:
     """Ask the index, and write."""
-    versions = [row.version for row in tables.load("keras_releases.json", KerasRelease)]
+    versions = [row.version for row in tables.load("keras/keras_releases.json", KerasRelease)]
     with ThreadPoolExecutor(8) as pool:
         rows = [row for row in pool.map(row_of, versions) if row]
-    tables.save("keras_files.json", ABOUT, rows)
+    tables.save("keras/keras_files.json", ABOUT, rows)
     print(f"{len(rows)} of {len(versions)} releases have a file")
     return 0
 

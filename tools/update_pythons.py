@@ -1,4 +1,4 @@
-"""Make data/pythons.json: the final CPython releases that the pinned uv can fetch, by system.
+"""Make data/builds/pythons.json: the final CPython releases that the pinned uv can fetch, by system.
 
 Usage: python -m tools.update_pythons
 """
@@ -56,7 +56,7 @@ def main() -> None:
         [COMMAND[0], "--version"], check=True, capture_output=True, text=True
     ).stdout.split()[1]
     source = f"uv {version} python list --only-downloads --all-versions"
-    save("pythons.json", {"source": source, "made_by": "tools/update_pythons.py"}, rows)
+    save("builds/pythons.json", {"source": source, "made_by": "tools/update_pythons.py"}, rows)
 
 
 def list_final(listed: list[dict[str, Any]]) -> list[tuple[str, dict[str, int]]]:

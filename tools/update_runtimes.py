@@ -1,4 +1,4 @@
-"""Make data/msvc_runtimes.json and msvc_needs.json: Microsoft's C++ runtime as wheels, and who needs which.
+"""Make msvc_runtimes.json and msvc_needs.json: Microsoft's C++ runtime as wheels, and who needs which.
 
 Usage: python -m tools.update_runtimes [--again]
 
@@ -86,7 +86,9 @@ def main() -> None:
     """Write both tables."""
     wheels = [describe_wheel(listed) for listed in newest_wheels()]
     about = {"what": "the newest msvc-runtime for each Python", "made_by": "tools/update_runtimes.py"}
-    save("msvc_runtimes.json", about, sorted(wheels, key=lambda row: Version(row.version), reverse=True))
+    save(
+        "builds/msvc_runtimes.json", about, sorted(wheels, key=lambda row: Version(row.version), reverse=True)
+    )
     known = {} if "--again" in sys.argv else known_needs()
     needs = [known.get(version) or measure(version, listed) for version, listed in list_releases()]
     about = {
@@ -94,7 +96,7 @@ def main() -> None:
         "source": "the headers of the largest library of one wheel; from toolset 14.38 on all imports",
         "made_by": "tools/update_runtimes.py",
     }
-    save("msvc_needs.json", about, needs)
+    save("builds/msvc_needs.json", about, needs)
 
 
 # ---------------------------------------------------------------- the runtime
@@ -137,7 +139,9 @@ def part_of(wheel: ZipFile, name: str) -> str | None:
 
 def list_releases() -> Iterator[tuple[str, Listed]]:
     """Yield each release for Windows with one of its wheels, newest first; empty ones carry nothing."""
-    rows = [row for row in load("builds.json", BuildRow) if row.project in HOLDERS and row.family == FAMILY]
+    rows = [
+        row for row in load("builds/builds.json", BuildRow) if row.project in HOLDERS and row.family == FAMILY
+    ]
     full = {row.version: row for row in rows if row.carried_by is None}
     for version in sorted(full, key=Version, reverse=True):
         row = full[version]
@@ -147,8 +151,8 @@ def list_releases() -> Iterator[tuple[str, Listed]]:
 
 def known_needs() -> dict[str, MsvcNeedRow]:
     """Return what the table has."""
-    there = (DATA / "msvc_needs.json").is_file()
-    return {row.version: row for row in load("msvc_needs.json", MsvcNeedRow)} if there else {}
+    there = (DATA / "builds" / "msvc_needs.json").is_file()
+    return {row.version: row for row in load("builds/msvc_needs.json", MsvcNeedRow)} if there else {}
 
 
 def measure(version: str, listed: Listed) -> MsvcNeedRow:

@@ -13,7 +13,7 @@ import pytest
 import uv
 
 from tests.pythons import interpreters, of_pyenv, pyenv_roots
-from tfup.check.runner import GPU_CHECKS, KNOWN, TRAIN_CHECKS, check, checks_folder
+from tfup.check.runner import GPU_CHECKS, TRAIN_CHECKS, all_checks, check, checks_folder
 from tfup.model import Environment
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def test_each_interpreter_loads_each_file(version: str) -> None:
 
 def test_each_check_is_a_file_with_a_function_of_its_name() -> None:
     """What is named in check.py and what is in the folder agree."""
-    assert {*KNOWN, *TRAIN_CHECKS, *HELPERS} == {file.stem for file in FILES}
+    assert {*all_checks(), *TRAIN_CHECKS, *HELPERS} == {file.stem for file in FILES}
     assert [] == [
         name
-        for name in (*KNOWN, *TRAIN_CHECKS)
+        for name in (*all_checks(), *TRAIN_CHECKS)
         if f"\ndef {name}():\n" not in (checks_folder() / f"{name}.py").read_text()
     ]
 

@@ -43,7 +43,7 @@ def is_named(node: ast.Assign) -> bool:
 def test_every_id_that_a_finding_can_carry_has_words_and_an_anchor() -> None:
     """What doctor's modules and tables write down is in the catalogue, and the page has a place for it."""
     found = set().union(*(ids_in(file) for file in (ROOT / "tfup" / "doctor").rglob("*.py")))
-    found |= {row.id for row in tables.load("pairs.json", PairRow)}
+    found |= {row.id for row in tables.load("doctor/pairs.json", PairRow)}
     text = FILE.read_text(encoding="utf-8")
 
     assert {"two-kerases", "python-gone", "libstdcxx-too-old", "examination-crashed"} < found

@@ -512,7 +512,7 @@ def locks() -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield the minor release of Python and the pins of every lock for Linux that we ship."""
     for path in sorted((tables.DATA / "locks").rglob("*.json")):
         for row in tables.load(str(path.relative_to(tables.DATA)), tables.LockRow):
-            if row.family == "linux_x86_64" and row.python_tag != "cp27":
+            if row.family == "linux_x86_64" and row.python_tag != "cp27" and not row.beside:
                 yield path.stem, f"{row.python_tag[2]}.{row.python_tag[3:]}", tuple(row.pins)
 
 

@@ -15,7 +15,7 @@ from tests.patients import MIDDLE, NEW, OLD, Era, Package, linux, make_case
 from tfup import tables
 from tfup.doctor import keras_config, lenient_json
 from tfup.doctor.findings.keras_json import config_path
-from tfup.doctor.keras_config import ConfigRow, rule_for
+from tfup.match.keras import ConfigRow, config_rule
 from tfup.report.documents import ActiveBackend
 from tfup.tables import KerasRelease
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INSTALLED = ("tensorflow", "numpy")
-KERAS_3 = rule_for("3.15.1")
+KERAS_3 = config_rule("3.15.1")
 
 
 def flaws(raw: bytes | str) -> list[str]:
@@ -100,10 +100,10 @@ def test_any_value_is_judged(value: object) -> None:
 
 def test_every_release_of_keras_has_a_rule() -> None:
     """Each of them reads keras.json in one way."""
-    rows = tables.load("keras_config.json", ConfigRow)
+    rows = tables.load("keras/keras_config.json", ConfigRow)
 
-    for release in tables.load("keras_releases.json", KerasRelease):
-        fits = [row for row in rows if row == rule_for(release.version)]
+    for release in tables.load("keras/keras_releases.json", KerasRelease):
+        fits = [row for row in rows if row == config_rule(release.version)]
         assert 1 == len(fits)
 
 
@@ -160,8 +160,8 @@ def test_home_that_cannot_be_written_is_passed_over_by_keras(tmp_path: Path) -> 
     case.variables["HOME"] = "/no/such/home"
     patient = case.patient()
 
-    assert "/tmp/.keras/keras.json" == str(config_path(patient, rule_for("3.15.1")))
-    assert "/no/such/home/.keras/keras.json" == str(config_path(patient, rule_for(None)))
+    assert "/tmp/.keras/keras.json" == str(config_path(patient, config_rule("3.15.1")))
+    assert "/no/such/home/.keras/keras.json" == str(config_path(patient, config_rule(None)))
 
 
 def test_without_keras_there_is_no_backend(tmp_path: Path) -> None:

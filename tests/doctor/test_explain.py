@@ -93,7 +93,9 @@ def test_row_says_all_that_is_needed(row: KnownIssue) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", tables.load("companions.json", CompanionRule), ids=lambda rule: rule.id + rule.tensorflow
+    "rule",
+    tables.load("builds/companions.json", CompanionRule),
+    ids=lambda rule: rule.id + rule.backend + rule.versions,
 )
 def test_what_pin_avoids_is_in_the_catalogue(rule: CompanionRule) -> None:
     """A bound on a companion names a known issue."""

@@ -142,10 +142,10 @@ def test_a_pylock_beside_the_lock_does_not_disturb_pipenv(pipenv: Path, project:
 
 def test_pipenv_table_is_canonical() -> None:
     """The table and its rendering agree byte for byte."""
-    text = (DATA / "pipenv.json").read_text(encoding="utf-8")
+    text = (DATA / "builds" / "pipenv.json").read_text(encoding="utf-8")
     about = {"made_by": "hand", "source": "tried: see each row"}
 
-    assert render(about, load("pipenv.json", PipenvRelease)) == text
+    assert render(about, load("builds/pipenv.json", PipenvRelease)) == text
 
 
 def test_every_python_that_tfup_serves_has_at_most_one_pipenv() -> None:

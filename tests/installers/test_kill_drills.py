@@ -114,7 +114,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     loopback_index.WHEELS.update([loopback_index.wheel("virtualenv", "1.0")])
     with cloned(tmp_path_factory.mktemp("clone")) as clone:
         pins = loopback_index.pin("virtualenv", "1.0")
-        (clone.folder / "tfup" / "data" / "virtualenv.txt").write_text(pins, encoding="utf-8")
+        (clone.folder / "tfup" / "data" / "builds" / "virtualenv.txt").write_text(pins, encoding="utf-8")
         yield clone
 
 

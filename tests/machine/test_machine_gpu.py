@@ -664,7 +664,7 @@ def test_both_tables_of_cards_agree() -> None:
         capability: str
         names: list[str]
 
-    rows = load("cards.json", CardRow)
+    rows = load("gpu/cards.json", CardRow)
 
     assert len(capabilities()) == len({row.capability for row in capabilities()})
     assert [] == [name for row in rows for name in row.names if by_name(name) != row.capability]

@@ -1,4 +1,4 @@
-"""An sdist is built with the very tools that data/builders.txt pins, and with no others."""
+"""An sdist is built with the very tools that data/builds/builders.txt pins, and with no others."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ errors = pytest.importorskip("rattler.exceptions")
 
 PRIORITIES = ("Strict", "Disabled")
 DRIVERS = {"no driver": "", "a driver": "12.2"}
-SEEN = [row for row in tables.load("conda_cuda.json", CondaCudaRow) if "linux_x86_64" in row.families]
+SEEN = [row for row in tables.load("gpu/conda_cuda.json", CondaCudaRow) if "linux_x86_64" in row.families]
 BUILDS = (
     ("1.0.1", "2.7", "8.0=3", "5.1.10=cuda8.0_0"),
     ("1.2.1", "3.6", "8.0=3", "5.1.10=cuda8.0_0"),

@@ -16,6 +16,7 @@ import uv
 from msgspec.structs import replace
 
 from tests.pythons import interpreters
+from tfup import tables
 from tfup.managers import activation, cuda_loader
 from tfup.match.gpu import pip_packages
 from tfup.match.gpu.tables import cuda_rows
@@ -87,7 +88,7 @@ def import_tensorflow(python: str | Path, site: Path, *asked: str, **variables: 
 
 def begin(site: Path, libraries: Sequence[Sequence[str]], toolkit: str = "") -> None:
     """Put the module into a site, with the line that starts it."""
-    shutil.copy(cuda_loader.DATA / cuda_loader.MODULE, site)
+    shutil.copy(tables.DATA / "gpu" / cuda_loader.MODULE, site)
     names = [list(each) for each in libraries]
     (site / cuda_loader.START).write_text(f"import tfup_cuda; tfup_cuda.wait({names!r}, {toolkit!r})\n")
 

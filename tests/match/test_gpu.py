@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tfup.machine import read_machine
 from tfup.machine.capability import by_name
 from tfup.match.builds import releases
-from tfup.match.gpu import kernels, metal, pip_packages
+from tfup.match.gpu import kernels, pip_packages
 from tfup.match.gpu.drivers import last_driver, needed_driver, parts_of
 from tfup.match.gpu.judge import has_gpu
 from tfup.match.gpu.libraries import knows, possible_sources, serves_cudnn, serves_toolkit
@@ -34,9 +34,9 @@ from tfup.model import (
     Toolkit,
     Wish,
 )
-from tfup.pin.companions import gpu_requirements
+from tfup.pin.companions import companions_of
 from tfup.pin.files import known_files
-from tfup.wish import parse
+from tfup.requirements import parse
 from tools import import_gpu_facts, make_gpu_page
 
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -538,11 +538,12 @@ def test_old_macos_runs_no_plugin() -> None:
 def test_plugin_is_pinned_with_its_hash() -> None:
     """The pin is that of the pair, and its file the one for the Python."""
     choice = chosen(Machine(system=APPLE, gpus=(Gpu("apple", "Apple M2"),), pythons=()))
-    (pin,) = gpu_requirements(choice)
+    companions = companions_of(choice)
+    (pin,), (plugin,) = companions.gpu_pins, companions.gpu
 
     assert "tensorflow-metal==1.2.0" == pin
-    assert any("cp312-cp312-macosx_12_0_arm64" in file.file for file in known_files(choice, pin))
-    assert all(len(file.sha256) == 64 for file in metal.wheels(choice, pin))
+    assert any("cp312-cp312-macosx_12_0_arm64" in file.file for file in known_files(companions, pin))
+    assert all(len(file.sha256) == 64 for file in plugin.files)
 
 
 def test_arm_linux_has_no_gpu_part() -> None:

@@ -216,7 +216,7 @@ def violations(choice: Choice, here: Machine, card: str, driver: str) -> Iterato
     """Yield what the choice needs and the machine lacks."""
     row = next(
         row
-        for row in tables.load("cuda.json", CudaRow)
+        for row in tables.load("gpu/gpu_builds.json", CudaRow)
         if (row.version, row.family) == (choice.version, choice.platform)
     )
     if choice.project not in row.projects or (choice.cuda, choice.cudnn) != (row.cuda, row.cudnn):
@@ -250,7 +250,7 @@ def has_code(row: CudaRow, card: str) -> bool:
 
 def least_driver(row: CudaRow, verdict: str, system: str) -> str:
     """Return the oldest driver that the toolkits' table allows."""
-    toolkits = {one.cuda: one for one in tables.load("toolkits.json", ToolkitRow)}
+    toolkits = {one.cuda: one for one in tables.load("gpu/toolkits.json", ToolkitRow)}
     if verdict != "native":
         return toolkits[row.ptx_cuda or row.cuda].exact[system]  # type: ignore[index]
     own = toolkits[row.cuda]

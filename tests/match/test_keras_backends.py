@@ -14,7 +14,7 @@ from tests.managers.test_install import outcomes_of
 from tests.match.test_match import linux
 from tests.pythons import interpreters
 from tests.running import environment, tfup
-from tfup import managers
+from tfup import managers, tables
 from tfup.arguments import read_arguments
 from tfup.check import runner, selection
 from tfup.errors import Unresolvable
@@ -27,22 +27,25 @@ from tfup.match import keras_backends
 from tfup.match.platforms import minor_of
 from tfup.match.search import match
 from tfup.model import Cpu, Gpu, Library, Machine, Plan, System, Wish
+from tfup.pin.companions import companions_of
 from tfup.pin.files import lock_digest
 from tfup.pin.planning import lock_pins, pin
+from tfup.tables import ProofRow
 from tfup.wish import from_arguments, remember
 from tools import make_backends_page
+from tools.make_backends_page import all_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tfup.match.keras_backends import PairLock
     from tfup.model import Choice
+    from tools.make_backends_page import Pair
 
 OLD = linux("2.7.18", "3.6.15")
 NEW = linux("3.12.1", "3.13.0")
 NO_MPI = {"libmpi": None, "libmpi_cxx": None}
 MPI = {"libmpi": "/usr/lib/libmpi.so.40", "libmpi_cxx": "/usr/lib/libmpi_cxx.so.40"}
-LOCKS = [pair for backend in keras_backends.NAMES for pair in keras_backends.pair_locks(backend)]
+LOCKS = list(all_pairs())
 
 
 def typed(*words: str) -> Wish:
@@ -233,26 +236,25 @@ def test_what_a_person_should_know_of_a_back_end_is_said(
 # ---------------------------------------------------------------- locks and proofs
 
 
-def choice_of(pair: PairLock) -> Choice:
+def choice_of(pair: Pair) -> Choice:
     """Return the choice that a lock is for."""
-    words = (f"keras=={pair.keras}", pair.requirement, "--python", minor_of(pair.lock.python_tag))
-    implied = (
-        () if pair.requirement.startswith("tensorflow") else ("--backend", pair.requirement.split("==")[0])
-    )
+    beside = f"tensorflow=={pair.release}" if pair.backend == "tensorflow" else pair.lock.beside
+    words = (f"keras=={pair.keras}", beside, "--python", minor_of(pair.lock.python_tag))
+    implied = () if beside.startswith("tensorflow") else ("--backend", beside.split("==")[0])
     machine = replace(linux("2.7.18", "3.6.15", "3.8.18", "3.11.7", "3.12.1", "3.13.0"), runtimes=MPI)
     return chosen(machine, *words, *implied)
 
 
-def name_of(pair: PairLock) -> str:
+def name_of(pair: Pair) -> str:
     """Return a lock in a word."""
-    return f"{pair.keras}-{pair.requirement}-{pair.lock.python_tag}"
+    return f"{pair.keras}-{pair.on}-{pair.lock.python_tag}"
 
 
 @pytest.mark.parametrize("pair", LOCKS, ids=name_of)
-def test_lock_of_a_pair_is_what_a_person_gets_who_asks_for_it(pair: PairLock) -> None:
+def test_lock_of_a_pair_is_what_a_person_gets_who_asks_for_it(pair: Pair) -> None:
     """Each pin has a file for the Python and the oldest system, inside our bounds; the digest is over all."""
-    wish = Wish((f"keras=={pair.keras}", pair.requirement))
-    pins = lock_pins(choice_of(pair), wish)
+    choice = choice_of(pair)
+    pins = lock_pins(choice, companions_of(choice, Wish((f"keras=={pair.keras}",))))
 
     assert [] == [item.name for item in pins if not item.hashes]
     assert pair.lock.digest == lock_digest(pins)
@@ -261,40 +263,43 @@ def test_lock_of_a_pair_is_what_a_person_gets_who_asks_for_it(pair: PairLock) ->
 
 def test_pairs_of_the_promise_are_proved() -> None:
     """What docs/backends.md says was run has a lock, and a proof with the checks of today."""
-    digests = {row.lock: row.checks for row in keras_backends.proofs()}
-    proved = {
-        (pair.keras, pair.requirement, pair.lock.python_tag) for pair in LOCKS if pair.lock.digest in digests
-    }
+    digests = {row.lock for row in tables.load("proofs/proofs.json", ProofRow)}
+    run = [pair for pair in LOCKS if pair.lock.digest in digests]
+    proved = {(pair.keras, pair.on, pair.lock.python_tag) for pair in run}
 
     assert {
-        ("1.1.0", "theano==0.8.2", "cp27"),
-        ("1.1.0", "theano==0.9.0", "cp27"),
-        ("1.2.2", "theano==0.8.2", "cp27"),
-        ("1.2.2", "theano==0.9.0", "cp27"),
-        ("2.2.4", "theano==1.0.5", "cp36"),
-        ("2.3.1", "theano==1.0.5", "cp36"),
-        ("2.2.4", "cntk==2.7", "cp36"),
-        ("2.3.1", "cntk==2.7", "cp36"),
-        ("3.15.1", "jax", "cp313"),
-        ("1.1.0", "tensorflow==0.12.1", "cp27"),
+        ("1.1.0", "Theano 0.8.2", "cp27"),
+        ("1.1.0", "Theano 0.9.0", "cp27"),
+        ("1.2.2", "Theano 0.8.2", "cp27"),
+        ("1.2.2", "Theano 0.9.0", "cp27"),
+        ("2.2.4", "Theano 1.0.5", "cp36"),
+        ("2.3.1", "Theano 1.0.5", "cp36"),
+        ("2.2.4", "CNTK 2.7", "cp36"),
+        ("2.3.1", "CNTK 2.7", "cp36"),
+        ("1.1.0", "TensorFlow 0.12.1", "cp27"),
     } <= proved
+    assert ("3.15.1", "jax", "cp313") in {(pair.keras, pair.backend, pair.lock.python_tag) for pair in run}
 
 
 def test_proofs_of_pairs_are_valid() -> None:
     """A proof of other checks, or of a lock that nobody can get any more, is removed."""
     known = {pair.lock.digest: pair for pair in LOCKS}
-    for row in keras_backends.proofs():
-        backend = known[row.lock].requirement.split("==")[0]
+    rows = [row for row in tables.load("proofs/proofs.json", ProofRow) if row.beside]
+
+    assert len(rows) > 30
+    for row in rows:
+        backend = known[row.lock].backend
         assert row.checks == runner.checks_digest("cpu", backend=backend), row.version
 
 
 def test_tables_agree_on_what_a_keras_has() -> None:
     """No row gives a back end to a Keras that does not know it."""
-    for row in keras_backends.rows():
+    for row in keras_backends.pairs():
         for keras in row.locked:
             assert row.backend in keras_backends.known_by(keras)
-    assert {row.backend for row in keras_backends.rows()} | {"tensorflow"} == set(keras_backends.NAMES)
-    assert set(runner.BACKEND_CHECKS) == {row.backend for row in keras_backends.rows()}
+    with_checks = {row.backend for row in tables.backends().values() if row.checks}
+    assert {row.backend for row in keras_backends.pairs()} == with_checks
+    assert {"tensorflow"} == set(tables.backends()) - with_checks
 
 
 def test_page_is_made_from_the_proofs() -> None:

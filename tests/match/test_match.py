@@ -22,8 +22,8 @@ from tfup.match.pythons import describe_pythons
 from tfup.match.search import best_candidate, match, why_not
 from tfup.match.what_if import what_would_help
 from tfup.model import Build, Choice, Cpu, Gpu, Interpreter, Machine, System, Wheel, Wish
+from tfup.requirements import parse
 from tfup.tables import BuildRow, CarrierRow, PythonRow, load, projects
-from tfup.wish import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -305,7 +305,7 @@ def test_why_not_names_what_to_change() -> None:
 def test_every_release_has_one_keras_rule() -> None:
     """The ranges of keras.json cover every release once."""
     for project in projects():
-        for row in load("builds.json", BuildRow):
+        for row in load("builds/builds.json", BuildRow):
             if row.project == project:
                 assert keras_rule(row.version).works
 
@@ -342,7 +342,7 @@ WINDOWS = System(os="windows", arch="x86_64", version="10.0.19045")
 APPLE = System(os="macos", arch="aarch64", version="14.5")
 INTEL_MAC = System(os="macos", arch="x86_64", version="13.6")
 ARM = System(os="linux", arch="aarch64", libc="glibc", libc_version="2.31")
-STUBS = [row for row in load("builds.json", BuildRow) if row.carried_by]
+STUBS = [row for row in load("builds/builds.json", BuildRow) if row.carried_by]
 
 
 @pytest.mark.parametrize("stub", STUBS, ids=lambda row: f"{row.project}-{row.version}-{row.family}")
@@ -400,7 +400,7 @@ def test_slim_is_the_build_without_gpu(system: System, project: str) -> None:
 
 def test_carriers_are_projects_of_the_table() -> None:
     """Each row names wheels that are there, and a reason with its source."""
-    for row in load("carriers.json", CarrierRow):
+    for row in load("builds/carriers.json", CarrierRow):
         assert {row.project, row.carrier} <= projects()
         assert any(build.family == row.family for build in tables.releases(row.carrier))
         assert row.why
@@ -568,7 +568,7 @@ def test_old_system_cannot_be_given_a_python(system: System, remedy: str) -> Non
 
 def test_pythons_to_fetch_are_of_known_systems() -> None:
     """Each row says on what it starts and which patch releases there are."""
-    for row in load("pythons.json", PythonRow):
+    for row in load("builds/pythons.json", PythonRow):
         assert row.family in FAMILIES.values()
         assert Version(row.oldest)
         assert row.patches == sorted(set(row.patches))
@@ -838,7 +838,7 @@ def violations_of_python(choice: Choice, build: Build, machine: Machine) -> Iter
     ):
         yield "interpreter"
     if choice.python_from == "obtain" and not any(
-        (row.python_tag, row.family) == (tag, build.family) for row in load("pythons.json", PythonRow)
+        (row.python_tag, row.family) == (tag, build.family) for row in load("builds/pythons.json", PythonRow)
     ):
         yield "download"
 

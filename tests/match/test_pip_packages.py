@@ -33,7 +33,7 @@ def choice_of(version: str, python_tag: str) -> Choice:
 
 def plan_of(choice: Choice, resolve: Answers | None = None) -> Plan:
     """Return the plan for a choice."""
-    return pin(Match(choice), Wish(), resolve or Answers([]), lambda *_: "digest of checks")  # type: ignore[arg-type]
+    return pin(Match(choice), Wish(), resolve or Answers([]), lambda *_, **__: "digest of checks")  # type: ignore[arg-type]
 
 
 def versions_of(version: str) -> dict[str, str]:
@@ -113,7 +113,7 @@ def test_packages_beside_the_build_are_resolved_together_with_them() -> None:
         for row in packages_for("2.21.0")
     ]
     resolve = Answers([package("pillow", "12.0", "py3-none-any"), *asked])
-    plan = pin(Match(choice), Wish(requirements=("pillow",)), resolve, lambda *_: "")  # type: ignore[arg-type]
+    plan = pin(Match(choice), Wish(requirements=("pillow",)), resolve, lambda *_, **__: "")  # type: ignore[arg-type]
 
     assert {f"{one.name}=={one.version}" for one in asked} <= {*resolve.asked[0][0]}
     assert "as the release was built with" in next(one.why for one in plan.pins if "cudnn" in one.name)
@@ -127,15 +127,15 @@ def test_no_other_plan_gets_them(other: dict[str, str]) -> None:
     """The processor, CUDA of the system or of conda, and systems without GPU builds take no such package."""
     choice = choice_of("2.21.0", "cp313")
 
-    assert () == pip_packages.requirements(replace(choice, **other))
+    assert () == pip_packages.companions(replace(choice, **other))
 
 
 def test_what_was_run_without_the_card_is_said_of_the_whole() -> None:
     """A plan for a card is resolved, and its part for the processor is one that was run."""
-    row = next(filter(is_proved_still, tables.load("proofs.json", tables.ProofRow)))
+    row = next(filter(is_proved_still, tables.load("proofs/proofs.json", tables.ProofRow)))
     digests = {"cpu": row.checks, "cuda": "never run"}
     choice = choice_of(row.version, row.python_tag)
-    plan = pin(Match(choice), Wish(), Answers([]), lambda of, *_: digests[of])  # type: ignore[arg-type]
+    plan = pin(Match(choice), Wish(), Answers([]), lambda of, **_: digests[of])  # type: ignore[arg-type]
 
     assert Proof("resolved", row.on, ("cpu",)) == plan.proof
     assert "All of this set but the GPU's part was run before" in plan.warnings[-1].text

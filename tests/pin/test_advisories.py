@@ -49,7 +49,7 @@ def test_a_candidate_says_that_it_is_one_and_whose_needs_count() -> None:
 
 def test_the_advisories_are_whole() -> None:
     """No number is there twice, one alone is missing, and every range means some release."""
-    rows = tables.load("advisories.json", AdvisoryRow)
+    rows = tables.load("builds/advisories.json", AdvisoryRow)
     numbers = [(row.year, number) for row in rows for number in range(row.first, row.last + 1)]
     last = {2018: 6, 2019: 2, 2020: 34, 2021: 200, 2022: 170, 2023: 20}
     all_of_them = {(year, number) for year, most in last.items() for number in range(1, most + 1)}
@@ -64,7 +64,7 @@ def test_the_advisories_are_whole() -> None:
 
 def test_each_python_has_one_day() -> None:
     """A day or a month, as it can be compared."""
-    rows = tables.load("python_support.json", SupportRow)
+    rows = tables.load("builds/python_support.json", SupportRow)
 
     assert len(rows) == len({row.python for row in rows})
     assert all(date.fromisoformat(f"{row.until}-01"[:10]) for row in rows)

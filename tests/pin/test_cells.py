@@ -44,7 +44,7 @@ def cells(machine: Machine) -> list[tuple[str, str]]:
 def proved() -> list[ProofRow]:
     """Return the valid proofs of builds for the processor."""
     checks = checks_digest("cpu")
-    return [row for row in tables.load("proofs.json", ProofRow) if row.checks == checks]
+    return [row for row in tables.load("proofs/proofs.json", ProofRow) if row.checks == checks]
 
 
 def install_drawn(folder: Path) -> None:

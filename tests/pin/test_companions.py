@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from tfup import tables
 from tfup.match.platforms import minor_of
-from tfup.pin.companions import applies
+from tfup.pin.companions import is_in
 from tfup.tables import DATA, BuildRow, CompanionRule, KerasRelease, Table
 
 if TYPE_CHECKING:
@@ -35,17 +35,18 @@ def known(key: str) -> tuple[str, ...]:
     if key == "tensorflow":
         return tuple(dict.fromkeys(row.version for row in tables.releases("tensorflow")))
     if key in {"keras", "works"}:
-        return tuple(row.version for row in tables.load("keras_releases.json", KerasRelease))
+        return tuple(row.version for row in tables.load("keras/keras_releases.json", KerasRelease))
     if key == "python":
-        builds = tables.load("builds.json", BuildRow)
+        builds = tables.load("builds/builds.json", BuildRow)
         return tuple(dict.fromkeys(minor_of(wheel[0]) for row in builds for wheel in row.wheels))
     return ()
 
 
 RULES = sorted(
-    path.name
-    for path in DATA.glob("*.json")
-    if any(isinstance(row, dict) and {"why", "tensorflow"} & {*row} for row in read(path.name).rows)
+    name
+    for name in (str(path.relative_to(DATA)) for path in DATA.glob("*/*.json"))
+    if not name.startswith("schemas")
+    and any(isinstance(row, dict) and {"why", "tensorflow"} & {*row} for row in read(name).rows)
 )
 
 
@@ -76,14 +77,22 @@ def unmet(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the keys whose range is none, or that no known version meets; of Keras we list one project."""
     unlisted = set() if row.get("project", "keras") == "keras" else {"keras", "works"}
     for key, text in row.items():
-        if isinstance(text, str) and known(key) and key not in unlisted and "{minor}" not in text:
+        meant = release_key(row) if key == "versions" else key
+        if isinstance(text, str) and known(meant) and key not in unlisted and "{minor}" not in text:
             try:
                 range_ = SpecifierSet(text)
             except InvalidSpecifier:
                 yield key, f"{text!r} is no range"
             else:
-                if not any(map(range_.contains, known(key))):
+                if not any(map(range_.contains, known(meant))):
                     yield key, f"no known version is in {text!r}"
+
+
+def release_key(row: dict[str, Any]) -> str:
+    """Return whose releases the range of a bound is about."""
+    if "bound" not in row:
+        return "versions"
+    return "tensorflow" if row.get("backend", "tensorflow") == "tensorflow" else "keras"
 
 
 def unbound(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -116,7 +125,8 @@ def by_package(rules: Sequence[CompanionRule], version: str, tag: str) -> dict[s
     """Return the numbers of the rows that bound each package beside a release on a Python."""
     found: dict[str, tuple[int, ...]] = {}
     for number, rule in enumerate(rules, 1):
-        if applies(rule, version, tag):
+        of_release = is_in(version, rule.versions) and rule.backend == "tensorflow"
+        if of_release and is_in(minor_of(tag), rule.python):
             package = Requirement(rule.bound.format(minor="1.0")).name
             found[package] = (*found.get(package, ()), number)
     return found
@@ -131,7 +141,7 @@ def left_by(package: str, bounds: Iterable[str]) -> list[str]:
 def overlaps(name: str, table: Table) -> Iterator[str]:
     """Yield the releases that no row is about, or more than one."""
     ranges = {number: SpecifierSet(row["tensorflow"]) for number, row in enumerate(table.rows, 1)}
-    for version in dict.fromkeys(row.version for row in tables.load("builds.json", BuildRow)):
+    for version in dict.fromkeys(row.version for row in tables.load("builds/builds.json", BuildRow)):
         met = [str(number) for number, range_ in ranges.items() if range_.contains(version, prereleases=True)]
         if len(met) != 1:
             yield f"{name} row {' and '.join(met) or 'none'}, tensorflow: {version} is in {len(met)} ranges"
@@ -148,12 +158,12 @@ def test_rules_are_sourced_and_met(name: str) -> None:
 
 def test_two_bounds_never_leave_nothing() -> None:
     """Where several bounds meet on one package, some version that we lock satisfies all of them."""
-    assert [] == list(contradictions("companions.json", read("companions.json")))
+    assert [] == list(contradictions("builds/companions.json", read("builds/companions.json")))
 
 
 def test_each_release_has_one_rule_of_keras() -> None:
     """Neither none nor two."""
-    assert [] == list(overlaps("keras.json", read("keras.json")))
+    assert [] == list(overlaps("keras/keras.json", read("keras/keras.json")))
 
 
 # ---------------------------------------------------------------- that a broken table is told
@@ -169,18 +179,38 @@ def broken(name: str, **keys: str | None) -> Table:
 @pytest.mark.parametrize(
     ("name", "keys", "told"),
     [
-        ("companions.json", {"source": None}, "companions.json row 2, source: nothing is said"),
-        ("sdists.json", {"why": ""}, "sdists.json row 2, why: nothing is said"),
-        ("keras.json", {"tensorflow": ">=9"}, "keras.json row 2, tensorflow: no known version is in '>=9'"),
-        ("keras.json", {"works": "==2.9.9"}, "keras.json row 2, works: no known version is in '==2.9.9'"),
-        ("sdists.json", {"python": "<2"}, "sdists.json row 2, python: no known version is in '<2'"),
-        ("companions.json", {"bound": "numpy"}, "companions.json row 2, bound: 'numpy' bounds nothing"),
+        ("builds/companions.json", {"source": None}, "builds/companions.json row 2, source: nothing is said"),
+        ("builds/sdists.json", {"why": ""}, "builds/sdists.json row 2, why: nothing is said"),
         (
-            "companions.json",
-            {"bound": "numpy 2"},
-            "companions.json row 2, bound: 'numpy 2' is no requirement",
+            "keras/keras.json",
+            {"tensorflow": ">=9"},
+            "keras/keras.json row 2, tensorflow: no known version is in '>=9'",
         ),
-        ("gpu_defects.json", {"tensorflow": "2.x"}, "gpu_defects.json row 2, tensorflow: '2.x' is no range"),
+        (
+            "keras/keras.json",
+            {"works": "==2.9.9"},
+            "keras/keras.json row 2, works: no known version is in '==2.9.9'",
+        ),
+        (
+            "builds/sdists.json",
+            {"python": "<2"},
+            "builds/sdists.json row 2, python: no known version is in '<2'",
+        ),
+        (
+            "builds/companions.json",
+            {"bound": "numpy"},
+            "builds/companions.json row 2, bound: 'numpy' bounds nothing",
+        ),
+        (
+            "builds/companions.json",
+            {"bound": "numpy 2"},
+            "builds/companions.json row 2, bound: 'numpy 2' is no requirement",
+        ),
+        (
+            "gpu/gpu_defects.json",
+            {"tensorflow": "2.x"},
+            "gpu/gpu_defects.json row 2, tensorflow: '2.x' is no range",
+        ),
     ],
 )
 def test_faulty_row_is_named(name: str, keys: dict[str, str | None], told: str) -> None:
@@ -190,26 +220,28 @@ def test_faulty_row_is_named(name: str, keys: dict[str, str | None], told: str) 
 
 def test_contradiction_is_named_with_both_rows() -> None:
     """Row 3 wants NumPy below 1.24 where the broken row 2 wants 2; the newest such release is told."""
-    told = list(contradictions("companions.json", broken("companions.json", bound="numpy>=2")))
+    told = list(contradictions("builds/companions.json", broken("builds/companions.json", bound="numpy>=2")))
 
     assert told[0] == (
-        "companions.json row 2 and 3, bound: 'numpy>=2' and 'numpy<1.24'"
+        "builds/companions.json row 2 and 3, bound: 'numpy>=2' and 'numpy<1.24'"
         " leave no numpy beside tensorflow 2.7.4 on cp37"
     )
 
 
 def test_bound_that_leaves_nothing_by_itself_is_named() -> None:
     """No second row is needed for that."""
-    told = list(contradictions("companions.json", broken("companions.json", bound="numpy<0.1")))
+    told = list(contradictions("builds/companions.json", broken("builds/companions.json", bound="numpy<0.1")))
 
-    assert told[0].startswith("companions.json row 2, bound: 'numpy<0.1' leave no numpy beside tensorflow")
+    assert told[0].startswith(
+        "builds/companions.json row 2, bound: 'numpy<0.1' leave no numpy beside tensorflow"
+    )
 
 
 def test_release_with_two_rules_of_keras_is_named() -> None:
     """And one that lost its rule."""
-    told = list(overlaps("keras.json", broken("keras.json", tensorflow=">=0.12,<1.5")))
+    told = list(overlaps("keras/keras.json", broken("keras/keras.json", tensorflow=">=0.12,<1.5")))
 
-    assert "keras.json row 1 and 2, tensorflow: 0.12.1 is in 2 ranges" in told
-    assert "keras.json row none, tensorflow: 2.1.0 is in 0 ranges" in list(
-        overlaps("keras.json", Table(about={}, rows=[]))
+    assert "keras/keras.json row 1 and 2, tensorflow: 0.12.1 is in 2 ranges" in told
+    assert "keras/keras.json row none, tensorflow: 2.1.0 is in 0 ranges" in list(
+        overlaps("keras/keras.json", Table(about={}, rows=[]))
     )

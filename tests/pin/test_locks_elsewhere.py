@@ -11,10 +11,10 @@ from tfup import managers, tables
 from tfup.match.platforms import minor_of
 from tfup.match.search import choose
 from tfup.model import Build, Choice, Machine, Wish
-from tfup.pin.companions import sdist_names
+from tfup.pin.companions import companions_of
 from tfup.pin.files import usable_files
 from tfup.pin.planning import lock_pins
-from tools.make_legacy_locks import unmet
+from tools.python27_locks import unmet
 
 ELSEWHERE = ("windows_amd64", "macos_arm64", "macos_x86_64", "linux_aarch64")
 OF_2_7 = ("linux_x86_64", "macos_x86_64")
@@ -30,7 +30,7 @@ def newest_patches(family: str) -> tuple[Build, ...]:
         Version(row.version).release[:2]: row for row in sorted(final, key=lambda row: Version(row.version))
     }
     builds = (build for row in newest.values() for build in tables.builds(row) if build.carrier_lacks is None)
-    return tuple(one for one in builds if lock_pins(choice_of(one)))
+    return tuple(one for one in builds if companions_of(choice_of(one)).lock)
 
 
 def is_known_to_uv(build: Build) -> bool:
@@ -59,20 +59,23 @@ def test_every_pin_has_a_file_for_the_system(family: str) -> None:
     assert len({build.version for build in newest_patches(family)}) > 8
     for build in newest_patches(family):
         choice = choice_of(build)
-        files = {pin.name: usable_files(choice, pin.name, pin.version) for pin in lock_pins(choice)}
+        companions = companions_of(choice)
+        pins = lock_pins(choice, companions)
+        files = {pin.name: usable_files(choice, companions, pin.name, pin.version) for pin in pins}
         sources = {
             name for name, found in files.items() if not any(one.file.endswith(".whl") for one in found)
         }
 
         assert [] == [name for name, found in files.items() if not found], name_of(build)
-        assert sources <= set(sdist_names(build.version, build.python_tag)), name_of(build)
+        assert sources <= set(companions.sdists), name_of(build)
 
 
 def is_complete(build: Build) -> bool:
     """Tell whether uv, asked for the pins and all that they require, comes to these very pins there."""
     choice = choice_of(build)
-    pins = [f"{pin.name}=={pin.version}" for pin in lock_pins(choice)]
-    resolved = managers.resolve(choice, pins, (), sdist_names(build.version, build.python_tag))
+    companions = companions_of(choice)
+    pins = [f"{pin.name}=={pin.version}" for pin in lock_pins(choice, companions)]
+    resolved = managers.resolve(choice, pins, (), companions.sdists)
     return sorted(pins) == sorted(f"{one.name}=={one.version}" for one in resolved)
 
 
@@ -97,5 +100,7 @@ def test_each_lock_resolves_for_its_system(build: Build) -> None:
 def test_each_lock_for_2_7_has_what_its_wheels_ask_for(build: Build) -> None:
     """By the metadata inside the wheels; pip's resolver of those days did not see to it."""
     choice = choice_of(build)
+    companions = companions_of(choice)
+    pins = {pin.name: pin.version for pin in lock_pins(choice, companions)}
 
-    assert [] == unmet(choice, {pin.name: pin.version for pin in lock_pins(choice)})
+    assert [] == unmet(choice, companions, pins)

@@ -47,7 +47,7 @@ def test_where_nothing_was_proved_nothing_is_offered() -> None:
 def test_a_proof_of_an_older_lock_is_no_proof() -> None:
     """Every proof that is offered names the lock that we ship."""
     offered = nearest_proved(CHOICE, set())
-    known = {row.lock for row in tables.load("proofs.json", ProofRow)}
+    known = {row.lock for row in tables.load("proofs/proofs.json", ProofRow)}
 
     assert offered is not None
     assert offered.lock in known

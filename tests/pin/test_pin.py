@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from tfup.errors import LacksWheels, Unresolvable, UsageError
 from tfup.managers.uv import Resolved
 from tfup.model import Choice, Match, Obstacle, PassedOver, Pin, Wheel, Wish
-from tfup.pin.companions import bounds
-from tfup.pin.files import installs, lock_digest
+from tfup.pin.companions import companions_of
+from tfup.pin.files import installs, lock_digest, supported_tags
 from tfup.pin.planning import pin
-from tfup.pin.resolving import meets, wished_beside
-from tfup.wish import parse
+from tfup.pin.resolving import meets, wished_extras
+from tfup.requirements import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ ANSWER = [package("tensorflow", "1.15.999", "cp37-cp37m-manylinux2010_x86_64"), 
 
 def plan_of(choice: Choice | None, resolve: Answers, *requirements: str) -> object:
     """Return the plan for a choice and a wish."""
-    return pin(Match(choice), Wish(requirements=requirements), resolve, lambda _: "digest of checks")  # type: ignore[arg-type]
+    return pin(Match(choice), Wish(requirements=requirements), resolve, lambda *_, **__: "digest of checks")  # type: ignore[arg-type]
 
 
 def test_build_without_a_lock_is_resolved_under_our_bounds() -> None:
@@ -135,7 +135,7 @@ def test_nothing_that_fits_is_a_plan_that_says_why() -> None:
     near = PassedOver(
         "tensorflow", "2.21.0", (Obstacle("libc", "glibc 2.27", "glibc 2.17", "use a newer one"),)
     )
-    plan = pin(Match(None, (near,), nearest=near), Wish(), Answers([]), lambda _: "")  # type: ignore[arg-type]
+    plan = pin(Match(None, (near,), nearest=near), Wish(), Answers([]), lambda *_, **__: "")  # type: ignore[arg-type]
 
     assert plan.choice is None
     assert ("use a newer one",) == plan.remedies
@@ -233,7 +233,7 @@ def test_only_what_the_lock_lacks_is_wished_beside() -> None:
     """The build itself and what is pinned already are no extras."""
     pins = (Pin("keras", "2.3.1", ()),)
 
-    assert ["pillow"] == wished_beside(Wish(requirements=("tensorflow==1.15.*", "Keras", "pillow")), pins)
+    assert ["pillow"] == wished_extras(Wish(requirements=("tensorflow==1.15.*", "Keras", "pillow")), pins)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,9 @@ def test_only_what_the_lock_lacks_is_wished_beside() -> None:
 )
 def test_wheel_fits_by_its_tags(file: str, fits: bool) -> None:  # noqa: FBT001 -- a table
     """Python, ABI and platform of the file name decide."""
-    assert fits == installs(CHOICE, file)
+    tags = supported_tags("cp37", "cp37m", CHOICE.platform, CHOICE.glibc, CHOICE.macos)
+
+    assert fits == installs(tags, file)
 
 
 def test_digest_changes_with_any_hash_and_with_no_order() -> None:
@@ -263,7 +265,7 @@ def test_digest_changes_with_any_hash_and_with_no_order() -> None:
 
 def test_bounds_of_the_newest_release_are_few() -> None:
     """A release of today needs none of the old bounds."""
-    assert () == bounds(replace(CHOICE, version="2.21.0", python_tag="cp313"))
+    assert () == companions_of(replace(CHOICE, version="2.21.0", python_tag="cp313")).bounds
 
 
 def test_text_that_is_no_requirement_is_refused() -> None:

@@ -197,7 +197,9 @@ def test_a_plan_without_a_build_stays_as_it_is() -> None:
 
 def test_each_python_of_the_builds_for_windows_has_a_runtime() -> None:
     """A wheel for every tag, with every part that releases for that Python load."""
-    rows = [row for row in tables.load("builds.json", tables.BuildRow) if row.family == "windows_amd64"]
+    rows = [
+        row for row in tables.load("builds/builds.json", tables.BuildRow) if row.family == "windows_amd64"
+    ]
     lacking = {
         (row.version, tag)
         for row in rows

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from tfup import tables
 from tfup.errors import Need, NoEnvironment, UsageError
 from tfup.files import open_log
 from tfup.model import Environment, Outcome, Status, Training
@@ -48,18 +49,8 @@ CHECKS = (*CPU_CHECKS, *GPU_CHECKS)
 TRAIN_CHECKS = ("networks_learn",)
 """The claims that take a minute and more; only `check --train` tries them: see training.py."""
 
-BACKEND_CHECKS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("theano", "cntk", "jax", "torch"), ("backend_version", "keras_backend", "keras_fit", "save_and_load")
-    ),
-    "openvino": ("backend_version", "keras_backend", "keras_predicts"),
-}
-"""The claims about a Keras without TensorFlow, by its back end: see claims.py."""
-
 SYSTEM_CHECKS = ("system_packages",)
 """The claim about modules of the system's Python, where some were asked for."""
-
-KNOWN = tuple(dict.fromkeys((*CHECKS, *sum(BACKEND_CHECKS.values(), ()), *SYSTEM_CHECKS)))
 
 _HELPERS = ("eras", "reporting", "runner")
 _GPU_HELPERS = ("gpu_card", "gpu_causes")
@@ -129,7 +120,7 @@ def check(  # noqa: PLR0913 - what a run is made of, each word once
         if on_outcome:
             on_outcome(outcome)
 
-    wanted = known(names, (*KNOWN, *TRAIN_CHECKS))
+    wanted = known(names, (*all_checks(), *TRAIN_CHECKS))
     deadline, deaf = time.monotonic() + timeout, lambda _name, _detail: None
     run = _Run(environment, log, timeout, deadline, tell, on_progress or deaf, variables or {})
     while left := wanted[len(outcomes) :]:
@@ -144,6 +135,16 @@ def checks_folder() -> Path:
     return packaged if packaged.is_dir() else here.parent / "checks"
 
 
+def checks_for(backend: str) -> tuple[str, ...]:
+    """Return the checks that apply to a Keras on a back end."""
+    return tuple(tables.backends()[backend].checks) or CHECKS
+
+
+def all_checks() -> set[str]:
+    """Return the names of the checks that may be asked for."""
+    return {*SYSTEM_CHECKS, *(name for backend in tables.backends() for name in checks_for(backend))}
+
+
 def checks_digest(
     accelerator: Accelerator = "cpu", folder: Path | None = None, backend: str = "tensorflow"
 ) -> str:
@@ -154,7 +155,7 @@ def checks_digest(
     """
     digest = hashlib.sha256()
     usual = CPU_CHECKS if accelerator == "cpu" else (*CHECKS, *_GPU_HELPERS)
-    for name in sorted((*_HELPERS, *BACKEND_CHECKS.get(backend, usual))):
+    for name in sorted((*_HELPERS, *(tables.backends()[backend].checks or usual))):
         content = ((folder or checks_folder()) / f"{name}.py").read_bytes()
         content = content.replace(b"\r\n", b"\n")  # git may have changed the line ends
         digest.update(f"{name} {len(content)}\n".encode() + content)
@@ -164,10 +165,10 @@ def checks_digest(
 # ---------------------------------------------------------------- what is asked of whom
 
 
-def known(names: Sequence[str] | None, checks: Sequence[str] = KNOWN) -> list[str]:
+def known(names: Sequence[str] | None, checks: Sequence[str] | None = None) -> list[str]:
     """Return the checks of these names, or the usual ones; UsageError where there is none of that name."""
     names = CHECKS if names is None else names
-    unknown = [name for name in names if name not in checks]
+    unknown = [name for name in names if name not in (checks or all_checks())]
     if set(unknown) & {*TRAIN_CHECKS}:
         sentence = f"{unknown[0]} is tried by --train alone."
         raise UsageError(sentence, hint="tfup check --train")

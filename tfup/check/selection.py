@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tfup import tables
 from tfup.check import gpu_advice, runner
-from tfup.match.keras_backends import NAMES, is_backend
 from tfup.model import Outcome
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tfup.model import Environment, Plan
 
+TENSORFLOW = "tensorflow"
 ABOUT_TENSORFLOW = ("import_tensorflow", "hello_session", "matrix_product", *runner.GPU_CHECKS)
 
 
@@ -48,15 +49,15 @@ def claims(plan: Plan | None) -> tuple[str, ...]:
     """Return the checks that apply to a plan."""
     if plan is None or plan.choice is None:
         return runner.CHECKS
-    usual = runner.BACKEND_CHECKS[plan.choice.backend] if is_backend(plan.choice) else runner.CHECKS
+    usual = runner.checks_for(plan.choice.backend)
     return (*usual, *runner.SYSTEM_CHECKS) if plan.system_packages else usual
 
 
 def needless(plan: Plan | None) -> list[Outcome]:
     """Return the usual checks that do not apply to a plan, each with the reason."""
-    if plan is None or plan.choice is None or not is_backend(plan.choice):
+    if plan is None or plan.choice is None:
         return []
-    name = NAMES[plan.choice.backend]
+    name = tables.backends()[plan.choice.backend].name
     reasons = dict.fromkeys(ABOUT_TENSORFLOW, f"there is no TensorFlow: Keras computes with {name}")
     left = (one for one in runner.CHECKS if one not in claims(plan))
     return [Outcome(one, "skipped", reasons.get(one, f"{name} only predicts")) for one in left]
@@ -64,9 +65,8 @@ def needless(plan: Plan | None) -> list[Outcome]:
 
 def subject(plan: Plan | None) -> str:
     """Return what works when the checks of a plan have passed."""
-    if plan and plan.choice and is_backend(plan.choice):
-        return f"Keras works on {NAMES[plan.choice.backend]}"
-    return "TensorFlow and Keras work"
+    backend = tables.backends()[plan.choice.backend if plan and plan.choice else TENSORFLOW]
+    return "TensorFlow and Keras work" if backend.backend == TENSORFLOW else f"Keras works on {backend.name}"
 
 
 def variables(plan: Plan | None) -> dict[str, str]:

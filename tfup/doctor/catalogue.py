@@ -1,6 +1,6 @@
-"""The known issues: one row of `data/known_issues.json` each, used by pin, doctor, explain and the docs.
+"""The known issues: one row of `data/doctor/known_issues.json` each; used by pin, doctor and explain.
 
-What only doctor finds, for no log shows it, is in `data/doctor_issues.json`.
+What only doctor finds, for no log shows it, is in `data/doctor/doctor_issues.json`.
 
 >>> issue("numpy2-abi").affected.tensorflow
 '<2.18'
@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from tfup import tables
 
-TABLE = "known_issues.json"
-DOCTOR_TABLE = "doctor_issues.json"
+TABLE = "doctor/known_issues.json"
+DOCTOR_TABLE = "doctor/doctor_issues.json"
 PAGE = "docs/known-issues.md"
 
 Confidence = Literal["high", "medium", "low"]

@@ -9,14 +9,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import Struct
-from packaging.specifiers import SpecifierSet
-
-from tfup import tables
 from tfup.doctor.lenient_json import Flaw, flaw_at, read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from tfup.match.keras import ConfigRow
 
 FLOATS = ("float32", "float64", "float16")
 LAYOUTS = {
@@ -30,24 +28,6 @@ OLD, BROKEN, VALUE, BACKEND = (
     "keras-json-wrong-value",
     "keras-json-wrong-backend",
 )
-
-
-class ConfigRow(Struct, frozen=True, omit_defaults=True):
-    """What a range of Keras releases reads from keras.json and from the environment."""
-
-    keras: str
-    default: str
-    backends: tuple[str, ...] = ()
-    """Without any, TensorFlow is the only one."""
-    variable: bool = False
-    """Whether KERAS_BACKEND counts; likewise `home` and KERAS_HOME."""
-    layout: str | None = None
-    """The name of its key for the order of an image's axes."""
-    home: bool = False
-    external: bool = False
-    """Whether any module may be the back end, such as plaidml.keras.backend."""
-    built_in: bool = False
-    """The row of tf.keras."""
 
 
 class Fault(NamedTuple):
@@ -66,14 +46,6 @@ class Reading(NamedTuple):
     """As Keras sees it: empty where it cannot read the file."""
     faults: tuple[Fault, ...]
     repaired: dict[str, Any]
-
-
-def rule_for(version: str | None) -> ConfigRow:
-    """Return the row of a Keras release; without one, that of tf.keras."""
-    rows: list[ConfigRow] = tables.load("keras_config.json", ConfigRow)
-    if version is None:
-        return next(row for row in rows if row.built_in)
-    return next(row for row in rows if SpecifierSet(row.keras).contains(version, prereleases=True))
 
 
 def examine(raw: bytes, rule: ConfigRow, installed: Collection[str], *, backend_counts: bool) -> Reading:

@@ -41,7 +41,7 @@ def needed(project: str, version: str, family: str) -> int | None:
     """Return what a release asks for, None where it was not measured; its projects hardly differ."""
     if project not in tables.projects():
         return None
-    rows = tables.load("libstdcxx.json", LibstdcxxRow)
+    rows = tables.load("builds/libstdcxx.json", LibstdcxxRow)
     fits = (
         row.level for row in rows if row.family == family and SpecifierSet(row.tensorflow).contains(version)
     )

@@ -75,4 +75,4 @@ def width_of(chips: str) -> int:
 
 def rows() -> list[CapabilityRow]:
     """Return the table."""
-    return load("capabilities.json", CapabilityRow)
+    return load("gpu/capabilities.json", CapabilityRow)

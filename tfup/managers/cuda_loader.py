@@ -2,7 +2,7 @@
 
 The system's loader looks where the person's LD_LIBRARY_PATH and the binaries of TensorFlow say: those of
 older releases know nothing of pip's packages, and some of the newer say it in another binary than the one
-that asks. A module in site-packages opens the libraries by path, before all search: see data/tfup_cuda.py.
+that asks. A module in site-packages opens the libraries by path, before any search: data/gpu/tfup_cuda.py.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tfup import tables
 from tfup.match.gpu import pip_packages
-from tfup.tables import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,5 +96,5 @@ def write(site: Path, choice: Choice | None) -> None:
     found = opening(choice)
     if found:
         line = f"import tfup_cuda; tfup_cuda.wait({found.libraries!r}, {found.toolkit!r})\n"
-        (site / MODULE).write_bytes((DATA / MODULE).read_bytes())
+        (site / MODULE).write_bytes((tables.DATA / "gpu" / MODULE).read_bytes())
         (site / START).write_text(line, encoding="utf-8")

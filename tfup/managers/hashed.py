@@ -177,7 +177,7 @@ def run_uv(destination: Destination, *words: str | Path) -> str:
 
 def builders(pins: Iterable[str]) -> list[str]:
     """Return the option that pins the tools which build those that never have a wheel."""
-    sources = {row.name for row in tables.load("sdists.json", tables.SdistRow)}
+    sources = {row.name for row in tables.load("builds/sdists.json", tables.SdistRow)}
     return uv.builders(sources.intersection(map(name_of, pins)))
 
 

@@ -22,11 +22,11 @@ class PipenvRelease(Struct, frozen=True):
 
 def pipenv_for(python_minor: str) -> PipenvRelease | None:
     """Return the Pipenv for an environment of a Python minor, None where no release is known to work."""
-    rows = tables.load("pipenv.json", PipenvRelease)
+    rows = tables.load("builds/pipenv.json", PipenvRelease)
     return next((row for row in rows if SpecifierSet(row.target).contains(python_minor)), None)
 
 
 def is_current(release: PipenvRelease) -> bool:
     """Tell whether a release is today's: the one in the last row, which is for the newest Pythons."""
-    newest: PipenvRelease = tables.load("pipenv.json", PipenvRelease)[-1]
+    newest: PipenvRelease = tables.load("builds/pipenv.json", PipenvRelease)[-1]
     return release == newest

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tfup.managers.failures import Kinds
 
 OLDEST_OF_UV = (3, 6)
-REQUIREMENTS = DATA / "virtualenv.txt"
+REQUIREMENTS = DATA / "builds" / "virtualenv.txt"
 YANKED = re.compile(r"is a yanked version: '([\w.-]+)' candidate \(version (\S+) at")
 QUIETLY = ("--disable-pip-version-check", "--no-input", "--quiet")
 OPTIONS = ("--no-deps", "--require-hashes", "--no-build-isolation", *QUIETLY)

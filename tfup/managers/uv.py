@@ -42,7 +42,7 @@ NEUTRAL = Path(os.sep)  # not in a project of the person's: uv would obey the se
 FURTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 PIN = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 YANKED = re.compile(r"`([\w.-]+==[^`\s]+)`\s+is\s+yanked")
-BUILDERS = tables.DATA / "builders.txt"  # setuptools and wheel, for each Python
+BUILDERS = tables.DATA / "builds" / "builders.txt"  # setuptools and wheel, for each Python
 MANYLINUX = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)  # the minors of glibc 2 that uv (0.13) knows
 SHORT_PATIENCE = 10.0  # seconds between two signs of life for who would see bars elsewhere
 LONGEST_RESOLUTION = 1800.0  # seconds; uv gives up an answer after 30 s, but not one that comes by drops
@@ -293,7 +293,7 @@ def builders(built: Collection[str]) -> list[str]:
 
     A stranger's sdist, which the person wished for, is built with what it names itself.
     """
-    ours = {row.name for row in tables.load("sdists.json", tables.SdistRow)}
+    ours = {row.name for row in tables.load("builds/sdists.json", tables.SdistRow)}
     return ["--build-constraints", str(BUILDERS)] if built and ours.issuperset(built) else []
 
 

@@ -121,7 +121,7 @@ def renew_pylock(
 
 def those_with_wheels(requirements: str, built: Collection[str] = ()) -> list[str]:
     """Return the pins that must come as wheels: all but those that the table or the plan know to lack one."""
-    lacking = {row.name for row in tables.load("sdists.json", tables.SdistRow)}.union(built)
+    lacking = {row.name for row in tables.load("builds/sdists.json", tables.SdistRow)}.union(built)
     return [name for name in uv.PIN.findall(requirements) if name not in lacking]
 
 

@@ -14,9 +14,9 @@ from tfup import tables
 from tfup.errors import Need, UnknownVersion
 from tfup.match import keras_backends
 from tfup.match.platforms import CPU_ONLY, family_of
+from tfup.requirements import KERAS, is_build, parse
 from tfup.shell import typed
 from tfup.tables import BuildRow, CarrierRow
-from tfup.wish import is_build, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,7 @@ def offered(
     wanted: Requirement, machine: Machine, wish: Wish, table: Table = tables.releases
 ) -> Iterator[tuple[Build, ...]]:
     """Yield the releases to choose from: of Keras where another back end than TensorFlow is wished for."""
-    if keras_backends.is_wished(wish) and canonicalize_name(wanted.name) == keras_backends.KERAS:
+    if keras_backends.is_wished(wish) and canonicalize_name(wanted.name) == KERAS:
         return keras_backends.releases(wanted, wish, family_of(machine.system))
     return releases(wanted, machine, table)
 
@@ -85,17 +85,13 @@ def list_rows(project: str, table: Table) -> list[BuildRow]:
 @cache
 def carriers(project: str) -> tuple[CarrierRow, ...]:
     """Return who carries a project's releases, by system."""
-    return tuple(row for row in tables.load("carriers.json", CarrierRow) if row.project == project)
+    return tuple(row for row in tables.load("builds/carriers.json", CarrierRow) if row.project == project)
 
 
 def unknown_version(wanted: Requirement) -> UnknownVersion:
     """Return the error for versions that no release has, with the nearest ones."""
     name = canonicalize_name(wanted.name)
-    known = (
-        keras_backends.versions()
-        if name == keras_backends.KERAS
-        else [row.version for row in tables.releases(name)]
-    )
+    known = keras_backends.versions() if name == KERAS else [row.version for row in tables.releases(name)]
     asked = wanted.specifier.prereleases
     final = [version for version in known if asked or not Version(version).is_prerelease]
     near = nearest_versions([item.version for item in wanted.specifier], final or known)

@@ -22,7 +22,7 @@ KNOWN = {"seen": "were seen there", "derived": "are taken to be there, as they a
 
 def cuda_libraries(version: str, family: str) -> CondaCudaRow | None:
     """Return the packages with the CUDA libraries of a TensorFlow GPU build; None where conda has none."""
-    rows = tables.load("conda_cuda.json", CondaCudaRow)
+    rows = tables.load("gpu/conda_cuda.json", CondaCudaRow)
     here = (row for row in rows if family in row.families)
     fitting = (row for row in here if SpecifierSet(row.tensorflow).contains(version, prereleases=True))
     return next(fitting, None)
@@ -51,4 +51,6 @@ def has_python(minor: str, family: str) -> bool:
 @cache
 def pythons() -> dict[str, tuple[str, ...]]:
     """Return the minors of Python for each system that conda serves."""
-    return {row.family: tuple(row.pythons) for row in tables.load("conda_pythons.json", CondaPythonRow)}
+    return {
+        row.family: tuple(row.pythons) for row in tables.load("builds/conda_pythons.json", CondaPythonRow)
+    }

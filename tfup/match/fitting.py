@@ -14,6 +14,7 @@ from tfup.match.gpu.judge import has_gpu
 from tfup.match.search import best_candidate, choose
 from tfup.model import Choice, Machine, Wish
 from tfup.report.documents import VersionRow
+from tfup.requirements import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +59,10 @@ def version_row(choice: Choice) -> VersionRow:
 @cache
 def proofs() -> dict[tuple[str, str], str]:
     """Return the day of each proof by these very checks, by lock digest and accelerator."""
-    rows = tables.load("proofs.json", tables.ProofRow)
-    checks = {accelerator: checks_digest(accelerator) for accelerator in {row.accelerator for row in rows}}
-    return {(row.lock, row.accelerator): row.on for row in rows if row.checks == checks[row.accelerator]}
+    rows = tables.load("proofs/proofs.json", tables.ProofRow)
+    of_tensorflow = [row for row in rows if row.project != KERAS]
+    used = {row.accelerator for row in of_tensorflow}
+    checks = {accelerator: checks_digest(accelerator) for accelerator in used}
+    return {
+        (row.lock, row.accelerator): row.on for row in of_tensorflow if row.checks == checks[row.accelerator]
+    }

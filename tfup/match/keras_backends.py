@@ -1,6 +1,6 @@
 """Keras on another back end than TensorFlow: the build is a release of Keras, with the back end beside it.
 
-`data/backends.json` says which back end goes with which Keras, and what it needs of a machine;
+`data/keras/backends.json` says which back end goes with which Keras, and what it needs of a machine;
 `keras_config.json` says which back ends a Keras knows at all. What this room yields, match and pin handle
 as they handle TensorFlow's builds.
 """
@@ -17,24 +17,16 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tfup import tables
-from tfup.doctor.keras_config import rule_for
+from tfup.match.keras import config_rule
+from tfup.match.platforms import abi_of, minor_of
 from tfup.model import Build, Choice, Library, Machine, Notice, Obstacle, Wheel, Wish
-from tfup.tables import CompanionRule, FilesRow, KerasRelease, LockRow, ProofRow, SdistRow
+from tfup.requirements import KERAS
+from tfup.tables import KerasRelease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-KERAS = "keras"
 TENSORFLOW = "tensorflow"
-NAMES = {
-    "tensorflow": "TensorFlow",
-    "theano": "Theano",
-    "cntk": "CNTK",
-    "jax": "JAX",
-    "torch": "PyTorch",
-    "openvino": "OpenVINO",
-}
-"""As Keras itself writes them; the order is that of the help text."""
 OPEN_MPI = {"libmpi": "libmpi.so.12", "libmpi_cxx": "libmpi_cxx.so.1"}
 """Under which names CNTK asks for them: those of Open MPI 1.10."""
 INSTALL_OPEN_MPI = {
@@ -49,7 +41,7 @@ INSTALL_OPEN_MPI = {
 """By a word in the name of the system: what brings libmpi and libmpi_cxx of Open MPI 3 or 4."""
 
 
-class BackendRow(Struct, frozen=True, omit_defaults=True):
+class PairRow(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A back end's release, or range of releases, that goes with a range of Keras on some Pythons."""
 
     backend: str
@@ -61,36 +53,10 @@ class BackendRow(Struct, frozen=True, omit_defaults=True):
     """By family the platform tag that the back end's files ask for."""
     why: str
     source: str
-    needs: list[str] = []
-    """openmpi: cannot be imported without; compiler: slow without."""
     cpu: list[str] = []
     """CPU features of x86_64 without which the import dies."""
-    implied: bool = False
-    """True where wishing for the package alone means this back end: nothing else uses it."""
-    predicts_only: bool = False
     locked: list[str] = []
     """The Keras releases that we ship a lock with."""
-
-
-class BackendBound(Struct, frozen=True, omit_defaults=True):
-    """A bound on a package beside a back end, with the reason."""
-
-    id: str
-    backend: str
-    bound: str
-    why: str
-    source: str
-    keras: str = ""
-    python: str = ""
-    required: bool = False
-
-
-class PairLock(Struct, frozen=True):
-    """The lock of one Keras on one release of a back end; kept in locks_backends/BACKEND.json."""
-
-    keras: str
-    requirement: str
-    lock: LockRow
 
 
 # ---------------------------------------------------------------- what is wished for
@@ -105,8 +71,8 @@ def implied(names: Iterable[str]) -> str | None:
     wished = set(names)
     if wished & tables.projects():
         return None
-    meant = (row.backend for row in rows() if row.implied and Requirement(row.requirement).name in wished)
-    return next(meant, None)
+    known = tables.backends().values()
+    return next((row.backend for row in known if row.implied and wished.intersection(row.packages)), None)
 
 
 def is_wished(wish: Wish) -> bool:
@@ -121,9 +87,9 @@ def wished_release(wish: Wish) -> Requirement:
 
 
 @cache
-def rows() -> list[BackendRow]:
+def pairs() -> list[PairRow]:
     """Return the table."""
-    return tables.load("backends.json", BackendRow)
+    return tables.load("keras/backend_pairs.json", PairRow)
 
 
 # ---------------------------------------------------------------- builds
@@ -145,7 +111,7 @@ def releases(wanted: Requirement, wish: Wish, family: str | None) -> Iterator[tu
 
 def builds(release: KerasRelease, wish: Wish) -> Iterator[Build]:
     """Yield the builds of one Keras on the back end wished for; where it lacks that, on what goes with it."""
-    fitting = [row for row in rows() if SpecifierSet(row.keras).contains(release.version)]
+    fitting = [row for row in pairs() if SpecifierSet(row.keras).contains(release.version)]
     for row in [row for row in fitting if row.backend == wish.backend] or fitting or [alone()]:
         for family, platform in row.platforms.items():
             for tag in row.python_tags:
@@ -153,7 +119,7 @@ def builds(release: KerasRelease, wish: Wish) -> Iterator[Build]:
                     yield build(release, row, family, platform, tag)
 
 
-def build(release: KerasRelease, row: BackendRow, family: str, platform: str, tag: str) -> Build:
+def build(release: KerasRelease, row: PairRow, family: str, platform: str, tag: str) -> Build:
     """Return one Keras on one back end, Python and system."""
     return Build(
         project=KERAS,
@@ -170,18 +136,18 @@ def build(release: KerasRelease, row: BackendRow, family: str, platform: str, ta
     )
 
 
-def alone() -> BackendRow:
+def alone() -> PairRow:
     """Return the row of a Keras that has TensorFlow alone: on every Python and system of the table."""
-    platforms = {family: platform for row in rows() for family, platform in row.platforms.items()}
-    tags = sorted({tag for row in rows() for tag in row.python_tags})
-    return BackendRow(TENSORFLOW, "", "", tags, platforms, "", "")
+    platforms = {family: platform for row in pairs() for family, platform in row.platforms.items()}
+    tags = sorted({tag for row in pairs() for tag in row.python_tags})
+    return PairRow(TENSORFLOW, "", "", tags, platforms, "", "")
 
 
 @cache
 def keras_releases() -> list[KerasRelease]:
     """Return the releases of Keras that we know the files of, newest first."""
-    known = tables.load("keras_releases.json", KerasRelease)
-    return [row for row in known if f"{KERAS}=={row.version}" in files()]
+    known = tables.load("keras/keras_releases.json", KerasRelease)
+    return [row for row in known if f"{KERAS}=={row.version}" in tables.files()]
 
 
 def versions() -> list[str]:
@@ -191,41 +157,13 @@ def versions() -> list[str]:
 
 def own_file(keras: str) -> Wheel:
     """Return the wheel of a Keras; the source of one that never had a wheel."""
-    found = files()[f"{KERAS}=={keras}"]
+    found = tables.files()[f"{KERAS}=={keras}"]
     return next((file for file in found if file.file.endswith(".whl")), found[0])
 
 
-def abi_of(tag: str, family: str) -> str:
-    """Return the usual ABI of a Python on a system.
-
-    >>> abi_of("cp36", "linux_x86_64"), abi_of("cp27", "linux_x86_64"), abi_of("cp313", "windows_amd64")
-    ('cp36m', 'cp27mu', 'cp313')
-    """
-    if tag == "cp27" and family.startswith("linux"):
-        return "cp27mu"
-    return f"{tag}m" if tag in {"cp27", "cp33", "cp34", "cp35", "cp36", "cp37"} else tag
-
-
-def minor_of(python_tag: str) -> str:
-    """Return the Python minor of a tag.
-
-    >>> minor_of("cp310")
-    '3.10'
-    """
-    return f"{python_tag[2]}.{python_tag[3:]}"
-
-
-def row_of(backend: str, requirement: str | None, keras: str) -> BackendRow | None:
-    """Return the row of a back end's release with a Keras."""
-    return next(
-        (
-            row
-            for row in rows()
-            if (row.backend, row.requirement) == (backend, requirement)
-            and SpecifierSet(row.keras).contains(keras)
-        ),
-        None,
-    )
+def needs_of(build: Build) -> list[str]:
+    """Return what the back end of a build needs of a machine."""
+    return tables.backends()[build.backend].needs
 
 
 # ---------------------------------------------------------------- obstacles
@@ -251,15 +189,14 @@ def release_obstacle(build: Build, _machine: Machine, wish: Wish) -> Obstacle | 
     version = next(iter(ours.specifier)).version
     if wished.specifier.contains(version):
         return None
-    ran = [row.requirement for row in rows() if row.backend == build.backend]
+    ran = [row.requirement for row in pairs() if row.backend == build.backend]
     remedy = f"ask for one that was run: {', '.join(dict.fromkeys(ran))}"
     return Obstacle("backend-release", str(ours), str(wished), remedy)
 
 
 def mpi_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None:
     """CNTK loads Open MPI, which is the system's own; where nobody looked, none is missing."""
-    row = row_of(build.backend, build.requirement, build.version)
-    if row is None or "openmpi" not in row.needs:
+    if "openmpi" not in needs_of(build):
         return None
     looked = [name for name in OPEN_MPI if name in machine.runtimes]
     missing = [name for name in looked if machine.runtimes[name] is None]
@@ -271,8 +208,7 @@ def mpi_obstacle(build: Build, machine: Machine, _wish: Wish) -> Obstacle | None
 
 def libraries(build: Build, machine: Machine) -> tuple[Library, ...]:
     """Return what the back end loads of the system, by the names that it asks for."""
-    row = row_of(build.backend, build.requirement, build.version)
-    if row is None or "openmpi" not in row.needs:
+    if "openmpi" not in needs_of(build):
         return ()
     found = ((name, machine.runtimes.get(name)) for name in OPEN_MPI)
     return tuple(Library(OPEN_MPI[name], "system", path) for name, path in found)
@@ -287,7 +223,7 @@ def open_mpi_remedy(machine: Machine) -> str:
 
 def known_by(keras: str) -> list[str]:
     """Return the back ends that a Keras can use; TensorFlow alone where it has no choice."""
-    return sorted(rule_for(keras).backends) or [TENSORFLOW]
+    return sorted(config_rule(keras).backends) or [TENSORFLOW]
 
 
 def has(wanted: Requirement, backend: str) -> bool:
@@ -297,7 +233,7 @@ def has(wanted: Requirement, backend: str) -> bool:
 
 def newest_pair(backend: str) -> str | None:
     """Return the newest Keras that has a back end, with it, as it can be typed."""
-    ranges = [SpecifierSet(row.keras) for row in rows() if row.backend == backend]
+    ranges = [SpecifierSet(row.keras) for row in pairs() if row.backend == backend]
     for version in versions():
         if backend in known_by(version) and any(known.contains(version) for known in ranges):
             return f"{KERAS}=={version} --backend {backend}"
@@ -337,8 +273,7 @@ def variable_notice(machine: Machine, wish: Wish) -> Notice | None:
 
 def compiler_notice(build: Build, machine: Machine) -> Notice | None:
     """Theano compiles what it computes; without a compiler it goes on in Python."""
-    row = row_of(build.backend, build.requirement, build.version)
-    if row is None or "compiler" not in row.needs or machine.runtimes.get("c++", "") is not None:
+    if "compiler" not in needs_of(build) or machine.runtimes.get("c++", "") is not None:
         return None
     text = "There is no C++ compiler (g++): Theano computes in Python, which is right and slow."
     return Notice("theano-without-compiler", text)
@@ -348,7 +283,8 @@ def gpu_notice(build: Build, machine: Machine, wish: Wish) -> Notice | None:
     """GPUs are matched for TensorFlow alone; PyTorch brings its own CUDA, and sees for itself."""
     if build.project != KERAS or build.backend == "torch" or not machine.gpus or wish.gpu is False:
         return None
-    text = f"{NAMES[build.backend]} is prepared for the processor: tfup matches GPUs for TensorFlow alone."
+    name = tables.backends()[build.backend].name
+    text = f"{name} is prepared for the processor: tfup matches GPUs for TensorFlow alone."
     return Notice("gpu-unused", text)
 
 
@@ -362,79 +298,15 @@ def torch_notice(build: Build) -> Notice | None:
 
 def predicts_notice(build: Build) -> Notice | None:
     """A back end that cannot train is said so."""
-    row = row_of(build.backend, build.requirement, build.version)
-    if row is None or not row.predicts_only:
+    row = tables.backends()[build.backend]
+    if not row.predicts_only:
         return None
-    text = (
-        f"{NAMES[row.backend]} only predicts: train with another back end, save the model, and load it here."
-    )
+    text = f"{row.name} only predicts: train with another back end, save the model, and load it here."
     return Notice("backend-predicts-only", text)
-
-
-# ---------------------------------------------------------------- pins
-
-
-def is_backend(choice: Choice) -> bool:
-    """Tell whether a choice is a Keras on a back end, and no TensorFlow."""
-    return choice.project == KERAS
-
-
-def rules(choice: Choice) -> tuple[CompanionRule, ...]:
-    """Return the bounds beside a Keras on its back end, in the form of those beside TensorFlow."""
-    return tuple(
-        CompanionRule(one.id, one.keras, one.bound, one.why, one.source, one.python, one.required)
-        for one in tables.load("backend_bounds.json", BackendBound)
-        if one.backend == choice.backend
-        and SpecifierSet(one.keras).contains(choice.version)
-        and SpecifierSet(one.python).contains(minor_of(choice.python_tag))
-    )
-
-
-def sdists(choice: Choice) -> tuple[str, ...]:
-    """Return the packages that may be built from their source beside a back end, as beside TensorFlow."""
-    python = minor_of(choice.python_tag)
-    found = (row for row in tables.load("sdists.json", SdistRow) if SpecifierSet(row.python).contains(python))
-    return tuple(dict.fromkeys(row.name for row in found))
-
-
-@cache
-def files() -> dict[str, tuple[Wheel, ...]]:
-    """Return the files of every Keras, and of the pins in the locks of back ends."""
-    found: dict[str, tuple[Wheel, ...]] = {}
-    for name in ("keras_files.json", "files_backends.json"):
-        found |= {row.pin: tuple(Wheel(*file) for file in row.files) for row in tables.load(name, FilesRow)}
-    return found
-
-
-def lock(choice: Choice, wish: Wish) -> LockRow | None:
-    """Return the lock that we ship for a pair of Keras and back end; None where there is none."""
-    keras = Requirement(f"{KERAS}=={choice.version}") if is_backend(choice) else wished_release(wish)
-    beside = choice.requirement or f"{choice.project}=={choice.version}"
-    return next(
-        (
-            pair.lock
-            for pair in pair_locks(choice.backend)
-            if keras.specifier == SpecifierSet(f"=={pair.keras}")
-            and pair.requirement == beside
-            and (pair.lock.python_tag, pair.lock.family) == (choice.python_tag, choice.platform)
-        ),
-        None,
-    )
-
-
-def pair_locks(backend: str) -> Sequence[PairLock]:
-    """Return the locks of a back end."""
-    name = f"locks_backends/{backend}.json"
-    return tables.load(name, PairLock) if (tables.DATA / name).is_file() else ()
-
-
-def proofs() -> list[ProofRow]:
-    """Return the runs of pairs."""
-    return tables.load("proofs_backends.json", ProofRow)
 
 
 def describe(choice: Choice, pins: Iterable[tuple[str, str]]) -> str:
     """Return a back end with its version, in people's words."""
     name = Requirement(choice.requirement).name if choice.requirement else choice.backend
     version = next((version for pinned, version in pins if pinned == name), "")
-    return f"{NAMES.get(choice.backend, choice.backend)} {version}".rstrip()
+    return f"{tables.backends()[choice.backend].name} {version}".rstrip()

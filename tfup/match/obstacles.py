@@ -22,6 +22,7 @@ from tfup.match.platforms import (
 )
 from tfup.match.pythons import describe_pythons, obtainable, python_remedy, usable_pythons, wished_version
 from tfup.model import Build, Machine, Obstacle, Wish
+from tfup.requirements import KERAS
 
 
 def obstacles(build: Build, machine: Machine, wish: Wish) -> tuple[Obstacle, ...]:
@@ -141,7 +142,7 @@ def yanked_obstacle(build: Build, machine: Machine, wish: Wish) -> Obstacle | No
 def keras_obstacle(build: Build, _machine: Machine, wish: Wish) -> Obstacle | None:
     """No Keras of the versions wished for works with this release on this Python."""
     wanted = wished_keras(wish)
-    if not wanted or build.project == keras_backends.KERAS or fitting_keras(build, wanted):
+    if not wanted or build.project == KERAS or fitting_keras(build, wanted):
         return None
     rule = keras_rule(build.version)
     return Obstacle(

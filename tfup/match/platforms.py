@@ -122,6 +122,17 @@ def minor_of(python_tag: str) -> str:
     return f"{python_tag[2]}.{python_tag[3:]}"
 
 
+def abi_of(tag: str, family: str) -> str:
+    """Return the usual ABI of a Python on a system.
+
+    >>> abi_of("cp36", "linux_x86_64"), abi_of("cp27", "linux_x86_64"), abi_of("cp313", "windows_amd64")
+    ('cp36m', 'cp27mu', 'cp313')
+    """
+    if tag == "cp27" and family.startswith("linux"):
+        return "cp27mu"
+    return f"{tag}m" if tag in {"cp27", "cp33", "cp34", "cp35", "cp36", "cp37"} else tag
+
+
 # ---------------------------------------------------------------- words
 
 

@@ -67,7 +67,7 @@ def wished_version(build: Build, wish: Wish) -> str:
 @cache
 def python_rows() -> dict[tuple[str, str], PythonRow]:
     """Return what uv can fetch, by Python tag and family."""
-    return {(row.python_tag, row.family): row for row in tables.load("pythons.json", PythonRow)}
+    return {(row.python_tag, row.family): row for row in tables.load("builds/pythons.json", PythonRow)}
 
 
 def python_row(build: Build) -> PythonRow | None:

@@ -23,7 +23,7 @@ from tfup.match.platforms import WIDER, glibc_floor, macos_floor, python_release
 from tfup.match.pythons import usable_pythons, wished_version
 from tfup.match.warnings import notices
 from tfup.model import Build, Choice, Machine, Match, Obstacle, PassedOver, Wish
-from tfup.wish import is_build, parse
+from tfup.requirements import is_build, parse
 
 
 class Candidate(NamedTuple):

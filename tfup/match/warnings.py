@@ -14,6 +14,7 @@ from tfup.match.gpu.warnings import missing_libraries, other_card_notice, unknow
 from tfup.match.platforms import CPU_ONLY, family_of, macos_floor
 from tfup.match.pythons import usable_pythons
 from tfup.model import Build, Machine, Notice, Wish
+from tfup.requirements import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +62,7 @@ def unused_gpu_notice(machine: Machine, wish: Wish) -> Notice | None:
 def sampled_notice(build: Build, machine: Machine) -> Notice | None:
     """On a processor without AVX, that a build has none is known from samples of its code."""
     features = machine.cpu.features
-    if build.project == keras_backends.KERAS:
+    if build.project == KERAS:
         return None
     if features is None or "avx" in features or family_of(machine.system) in {None, *CPU_ONLY}:
         return None

@@ -22,7 +22,7 @@ from tfup.match.platforms import (
 from tfup.match.pythons import python_row, starts_on, wished_version
 from tfup.match.search import match, nearest_of, uses_gpu
 from tfup.model import Build, Interpreter, Machine, System, Wish
-from tfup.wish import is_build, is_keras
+from tfup.requirements import is_build, is_keras
 
 if TYPE_CHECKING:
     from collections.abc import Callable

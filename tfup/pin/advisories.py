@@ -10,9 +10,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from tfup import tables
-from tfup.match.keras_backends import KERAS
 from tfup.match.platforms import minor_of
 from tfup.model import Notice
+from tfup.requirements import KERAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def unmeasured(choice: Choice) -> Iterator[Notice]:
 def out_of_support(choice: Choice, on: date | None = None) -> Iterator[Notice]:
     """The Python gets no security fixes any more."""
     minor = minor_of(choice.python_tag)
-    rows = tables.load("python_support.json", SupportRow)
+    rows = tables.load("builds/python_support.json", SupportRow)
     until = next((row.until for row in rows if row.python == minor), None)
     today = (on or date.today()).isoformat()  # noqa: DTZ011 - the person's own day is meant
     if until and today[: len(until)] > until:
@@ -73,7 +73,7 @@ def vulnerable(choice: Choice) -> Iterator[Notice]:
     """TensorFlow's own list names this release."""
     if choice.project == KERAS:
         return
-    rows = tables.load("advisories.json", AdvisoryRow)
+    rows = tables.load("builds/advisories.json", AdvisoryRow)
     count = sum(row.last - row.first + 1 for row in rows if names(row, choice.version))
     if count:
         text = (

@@ -9,15 +9,14 @@ from packaging.utils import canonicalize_name
 
 from tfup import tables
 from tfup.errors import Need, Unresolvable
-from tfup.match import keras_backends
+from tfup.requirements import parse
 from tfup.shell import typed
 from tfup.tables import TwinRow
-from tfup.wish import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from tfup.model import Choice, Wish
+    from tfup.model import Wish
 
 OURS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
 """The names that other packages ask for when they want TensorFlow; on some systems empty wheels."""
@@ -26,7 +25,7 @@ OURS = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
 @cache
 def rows() -> dict[str, TwinRow]:
     """Return the projects of others, by canonical name."""
-    return {row.name: row for row in tables.load("twins.json", TwinRow)}
+    return {row.name: row for row in tables.load("builds/twins.json", TwinRow)}
 
 
 def others_that_fill(folder: str) -> tuple[str, ...]:
@@ -45,18 +44,15 @@ def folder_of(project: str) -> str | None:
     return row.folder if row else None
 
 
-def twins_of(choice: Choice) -> tuple[str, ...]:
-    """Return the other names under which a package beside a build may ask for the same modules."""
-    if keras_backends.is_backend(choice):
-        return ()
-    return tuple(name for name in (*OURS, *others_that_fill("tensorflow")) if name != choice.project)
+def names_of_tensorflow() -> tuple[str, ...]:
+    """Return the names under which a package may ask for the modules of TensorFlow."""
+    return (*OURS, *others_that_fill("tensorflow"))
 
 
-def refuse_twins(beside: Iterable[str], wish: Wish, choice: Choice) -> None:
-    """Raise Unresolvable where a project of others is among what is to stand beside the build."""
-    filled = {"keras"} if keras_backends.is_backend(choice) else {"keras", "tensorflow"}
+def refuse_twins(wished: Iterable[str], wish: Wish, filled: Collection[str]) -> None:
+    """Raise Unresolvable where a project wished for would fill a folder that the build fills."""
     known = rows()
-    for text in beside:
+    for text in wished:
         row = known.get(canonicalize_name(parse(text).name))
         if row and row.folder in filled:
             remaining = [one for one in wish.requirements if one != text] or [row.folder]

@@ -11,16 +11,14 @@ from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from tfup import tables
-from tfup.match import keras_backends
-from tfup.match.gpu import metal, pip_packages
 from tfup.match.platforms import linux_platforms, python_release
 from tfup.model import Pin
-from tfup.pin.companions import reasons, sdists_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tfup.model import Choice, Wheel
+    from tfup.pin.companions import Companions
 
 
 ARCHES = {
@@ -33,20 +31,22 @@ ARCHES = {
 KERAS_NAMES = ("keras", "keras-nightly", "tf-keras")
 
 
-def pin_of(choice: Choice, name: str, version: str, files: Iterable[Wheel] | None = None) -> Pin:
+def pin_of(
+    choice: Choice, companions: Companions, name: str, version: str, files: Iterable[Wheel] | None = None
+) -> Pin:
     """Return one pin, with the hashes of its files and the reasons that our rules give for it."""
-    usable = usable_files(choice, name, version, files)
+    usable = usable_files(choice, companions, name, version, files)
     return Pin(
         name=name,
         version=version,
         hashes=tuple(sorted(f"sha256:{file.sha256}" for file in usable)),
         purpose="keras" if name in KERAS_NAMES else "tensorflow",
-        why="; ".join(reasons(choice, name)),
+        why="; ".join(companions.reasons(name)),
     )
 
 
 def usable_files(
-    choice: Choice, name: str, version: str, files: Iterable[Wheel] | None = None
+    choice: Choice, companions: Companions, name: str, version: str, files: Iterable[Wheel] | None = None
 ) -> tuple[Wheel, ...]:
     """Return the files of a pin which the chosen Python can install on the oldest system of the build.
 
@@ -55,29 +55,22 @@ def usable_files(
     """
     if name == choice.project:
         return (choice.wheel,)
-    known = known_files(choice, f"{name}=={version}") if files is None else tuple(files)
-    wheels = tuple(file for file in known if file.file.endswith(".whl") and installs(choice, file.file))
+    known = known_files(companions, f"{name}=={version}") if files is None else tuple(files)
+    tags = supported_tags(choice.python_tag, companions.abi, choice.platform, choice.glibc, choice.macos)
+    wheels = tuple(file for file in known if file.file.endswith(".whl") and installs(tags, file.file))
     sdists = tuple(file for file in known if not file.file.endswith(".whl"))
-    return wheels or (sdists if files is not None or name in sdists_of(choice) else ())
+    return wheels or (sdists if files is not None or name in companions.sdists else ())
 
 
-def known_files(choice: Choice, pin: str) -> tuple[Wheel, ...]:
-    """Return the files of a pin in the tables: those of its own kind of build first."""
-    known = (tables.files(), keras_backends.files())
-    first, second = reversed(known) if keras_backends.is_backend(choice) else known
-    of_gpu = (*pip_packages.wheels(choice, pin), *metal.wheels(choice, pin))
-    return first.get(pin) or second.get(pin) or of_gpu
+def known_files(companions: Companions, pin: str) -> tuple[Wheel, ...]:
+    """Return the files of a pin in the tables."""
+    of_gpu = (one.files for one in companions.gpu if f"{one.package}=={one.version}" == pin)
+    return tables.files().get(pin) or next(of_gpu, ())
 
 
-def installs(choice: Choice, file: str) -> bool:
-    """Tell whether a wheel fits the choice's Python and system."""
-    own = keras_backends.abi_of(
-        choice.python_tag, choice.platform
-    )  # a Keras is a wheel for every Python, or none
-    abi = own if keras_backends.is_backend(choice) else choice.wheel.file.split("-")[-2]
-    return not parse_wheel_filename(file)[3].isdisjoint(
-        supported_tags(choice.python_tag, abi, choice.platform, choice.glibc, choice.macos)
-    )
+def installs(tags: frozenset[Tag], file: str) -> bool:
+    """Tell whether a wheel fits an interpreter that accepts these tags."""
+    return not parse_wheel_filename(file)[3].isdisjoint(tags)
 
 
 @cache
@@ -109,9 +102,9 @@ def lock_digest(pins: Iterable[Pin]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def download_bytes(choice: Choice, pins: Sequence[Pin]) -> int | None:
+def download_bytes(choice: Choice, companions: Companions, pins: Sequence[Pin]) -> int | None:
     """Return the bytes of all files; None where a size is not known. Of several wheels the largest counts."""
-    sizes = [largest(usable_files(choice, item.name, item.version)) for item in pins]
+    sizes = [largest(usable_files(choice, companions, item.name, item.version)) for item in pins]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None
 

@@ -25,8 +25,9 @@ def nearest_proved(choice: Choice, gone: Collection[str]) -> ProofRow | None:
     """
     cells = [
         row
-        for row in tables.load("proofs.json", ProofRow)
+        for row in tables.load("proofs/proofs.json", ProofRow)
         if (row.project, row.family, row.accelerator) == (choice.project, choice.platform, choice.accelerator)
+        and row.beside == (choice.requirement or "")
         and is_proved_without(row, gone)
     ]
     return min(cells, key=lambda row: distance(row, choice), default=None)
@@ -34,7 +35,7 @@ def nearest_proved(choice: Choice, gone: Collection[str]) -> ProofRow | None:
 
 def is_proved_without(row: ProofRow, gone: Collection[str]) -> bool:
     """Tell whether a proof holds today for the lock that we ship, and that lock has none of these pins."""
-    lock = tables.lock(row.project, row.version, row.python_tag, row.family)
+    lock = tables.lock(row.project, row.version, row.python_tag, row.family, row.beside)
     valid = lock is not None and lock.digest == row.lock and (row.lock, row.accelerator) in proofs()
     return valid and set(lock.pins if lock else ()).isdisjoint(gone)
 

@@ -2,30 +2,43 @@
 
 A build that we ship a lock for is pinned by looking it up. What the person asked for beside it is
 resolved by uv under the pins of that lock; a build without a lock is resolved under our bounds.
-The parts are in `pinning/`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfup import tables
-from tfup.match import keras_backends
 from tfup.match.conda_channels import untried_cuda
 from tfup.match.gpu import pip_packages
+from tfup.match.search import match
 from tfup.model import Choice, KerasPair, Match, Notice, Pin, Plan, Wish
+from tfup.pin import system_packages
 from tfup.pin.advisories import known_trouble
-from tfup.pin.companions import gpu_requirements, workarounds
+from tfup.pin.companions import companions_of
 from tfup.pin.conflicts import refuse_twins
 from tfup.pin.files import KERAS_NAMES, download_bytes, pin_of
 from tfup.pin.proofs import shipped_proof, unproved_notice
-from tfup.pin.resolving import resolved_pins, wished_beside
+from tfup.pin.resolving import resolved_pins, wished_extras
+from tfup.pin.windows_runtime import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tfup.machine.probe import Probe
+    from tfup.model import Machine
+    from tfup.pin.companions import Companions
     from tfup.pin.proofs import Digest
     from tfup.pin.resolving import Resolve
+
+
+def make(machine: Machine, wish: Wish, resolve: Resolve, checks: Digest, probe: Probe | None = None) -> Plan:
+    """Stages 2 and 3: return the build that fits, every package exactly, and what the machine needs beside.
+
+    `resolve` finds what was wished for beside the build, `checks` gives the digest of the checks for an
+    accelerator; `probe` looks for modules of the system, None where the machine is not this one.
+    """
+    planned = complete(pin(match(machine, wish), wish, resolve, checks), machine)
+    return system_packages.find(planned, machine, probe)
 
 
 def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
@@ -36,22 +49,23 @@ def pin(found: Match, wish: Wish, resolve: Resolve, checks: Digest) -> Plan:
     choice = found.choice
     if choice is None:
         return refusal(found, wish)
-    pins = lock_pins(choice, wish)
-    beside = wished_beside(wish, pins, choice)
-    refuse_twins(beside, wish, choice)
+    companions = companions_of(choice, wish)
+    pins = lock_pins(choice, companions)
+    extras = wished_extras(wish, pins, choice)
+    refuse_twins(extras, wish, companions.folders)
     built: tuple[str, ...] = ()
-    if beside or not pins:
-        pins, built = resolved_pins(choice, pins, beside, resolve)
-    proof, run = shipped_proof(choice, pins, checks)
+    if extras or not pins:
+        pins, built = resolved_pins(choice, companions, pins, extras, resolve)
+    proof, run = shipped_proof(choice, companions, pins, checks)
     return Plan(
         wish=wish,
         choice=choice,
         keras=keras_pair(pins),
         manager=wish.manager,
-        download_bytes=download_bytes(choice, pins),
+        download_bytes=download_bytes(choice, companions, pins),
         disk_bytes=run.disk_bytes if run else None,
         pins=pins,
-        workarounds=workarounds(choice, pins) + pip_packages.workarounds(choice),
+        workarounds=companions.workarounds(pins) + pip_packages.workarounds(choice),
         warnings=found.warnings
         + known_trouble(choice)
         + untried_cuda(choice)
@@ -78,15 +92,11 @@ def refusal(found: Match, wish: Wish) -> Plan:
     )
 
 
-def lock_pins(choice: Choice, wish: Wish | None = None) -> tuple[Pin, ...]:
-    """Return the pins of the lock that we ship for a choice; empty where we ship none.
-
-    A lock of this very Keras and back end goes before that of the build.
-    """
-    pair = keras_backends.lock(choice, wish or Wish())
-    row = pair or tables.lock(choice.project, choice.version, choice.python_tag, choice.platform)
-    texts = (*row.pins, *gpu_requirements(choice)) if row else ()
-    return tuple(pin_of(choice, text.split("==")[0], text.split("==")[1]) for text in texts)
+def lock_pins(choice: Choice, companions: Companions) -> tuple[Pin, ...]:
+    """Return the pins of the lock that we ship for a choice; empty where we ship none."""
+    lock = companions.lock
+    parts = (text.split("==") for text in (*lock.pins, *companions.gpu_pins)) if lock else ()
+    return tuple(pin_of(choice, companions, name, version) for name, version in parts)
 
 
 def keras_pair(pins: Sequence[Pin]) -> KerasPair | None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec.structs import replace
 
 from tfup import tables
-from tfup.match import keras_backends
 from tfup.model import Choice, Notice, Pin, Proof
-from tfup.pin.companions import gpu_requirements
 from tfup.pin.files import lock_digest
 from tfup.tables import ProofRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tfup.pin.companions import Companions
 
 Digest: TypeAlias = "Callable[..., str]"
 """`check.checks_digest`, or a made-up one."""
@@ -24,7 +24,7 @@ def proof_of(choice: Choice, pins: Sequence[Pin], checks: str) -> ProofRow | Non
     """Return the shipped proof of exactly these pins with exactly these checks."""
     digest = lock_digest(pins)
     wanted = (digest, choice.python_tag, choice.platform, choice.accelerator, checks)
-    proofs = (*tables.load("proofs.json", ProofRow), *keras_backends.proofs())
+    proofs = tables.load("proofs/proofs.json", ProofRow)
     return next(
         (
             row
@@ -37,12 +37,12 @@ def proof_of(choice: Choice, pins: Sequence[Pin], checks: str) -> ProofRow | Non
 
 def checks_of(choice: Choice, checks: Digest) -> str:
     """Return the digest of the checks that apply to a choice."""
-    if keras_backends.is_backend(choice):
-        return checks(choice.accelerator, backend=choice.backend)
-    return checks(choice.accelerator)
+    return checks(choice.accelerator, backend=choice.backend)
 
 
-def shipped_proof(choice: Choice, pins: Sequence[Pin], checks: Digest) -> tuple[Proof, ProofRow | None]:
+def shipped_proof(
+    choice: Choice, companions: Companions, pins: Sequence[Pin], checks: Digest
+) -> tuple[Proof, ProofRow | None]:
     """Return what was run of pins, and the record of it where that was all of them.
 
     Of a build with a GPU's part, perhaps all but that was.
@@ -50,8 +50,8 @@ def shipped_proof(choice: Choice, pins: Sequence[Pin], checks: Digest) -> tuple[
     row = proof_of(choice, pins, checks_of(choice, checks))
     if row:
         return Proof("proved", row.on, (row.accelerator,)), row
-    beside = {text.split("==")[0] for text in gpu_requirements(choice)}
-    rest = [item for item in pins if item.name not in beside]
+    of_gpu = {one.package for one in companions.gpu}
+    rest = [item for item in pins if item.name not in of_gpu]
     plain = replace(choice, accelerator="cpu")
     part = proof_of(plain, rest, checks_of(plain, checks))
     return Proof("resolved", part.on, (part.accelerator,)) if part else Proof("resolved"), None

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from packaging.version import Version
 
 from tfup.errors import Need, NoBuildFits, UsageError
-from tfup.match import keras_backends
+from tfup.match.platforms import abi_of, minor_of
 from tfup.model import Notice, SystemPackage
 from tfup.wish import NO_SYSTEM_PACKAGE
 
@@ -79,7 +79,7 @@ def find_package(name: str, choice: Choice, pythons: Sequence[Interpreter], prob
 
 def is_same(python: Interpreter, choice: Choice) -> bool:
     """Tell whether an interpreter is of the minor that the environment will have."""
-    return Version(python.version).release[:2] == Version(keras_backends.minor_of(choice.python_tag)).release
+    return Version(python.version).release[:2] == Version(minor_of(choice.python_tag)).release
 
 
 def look(name: str, python: Interpreter, choice: Choice, probe: Probe) -> tuple[str | None, str | None]:
@@ -99,14 +99,14 @@ def foreign_abi(files: Iterable[str], choice: Choice) -> str | None:
     A file whose name says nothing, as all of 2.7, is taken as it is.
     """
     made_for = {found[1] for file in files if (found := re.search(r"\.cpython-(\d+m?u?)[^/]*\.so$", file))}
-    own = keras_backends.abi_of(choice.python_tag, choice.platform)
+    own = abi_of(choice.python_tag, choice.platform)
     other = sorted(tag for tag in made_for if f"cp{tag}" != own)
     return f"made for the ABI cp{other[0]}, not {own}" if other else None
 
 
 def refusal(name: str, choice: Choice, others: Sequence[tuple[Interpreter, str]]) -> NoBuildFits:
     """Return the error for a module that the system does not have for this Python."""
-    minor = keras_backends.minor_of(choice.python_tag)
+    minor = minor_of(choice.python_tag)
     need = Need(
         name, f"a module of a Python {minor} of the system", "; ".join(text for _, text in others) or None
     )

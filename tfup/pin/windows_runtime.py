@@ -128,13 +128,13 @@ def chosen_python(choice: Choice, machine: Machine) -> Interpreter | None:
 @cache
 def needs() -> dict[str, MsvcNeedRow]:
     """Return what each release's binaries for Windows need."""
-    return {row.version: row for row in tables.load("msvc_needs.json", MsvcNeedRow)}
+    return {row.version: row for row in tables.load("builds/msvc_needs.json", MsvcNeedRow)}
 
 
 @cache
 def runtimes() -> dict[str, MsvcWheelRow]:
     """Return the wheel of the runtime for each Python."""
-    return {row.python_tag: row for row in tables.load("msvc_runtimes.json", MsvcWheelRow)}
+    return {row.python_tag: row for row in tables.load("builds/msvc_runtimes.json", MsvcWheelRow)}
 
 
 # ---------------------------------------------------------------- what is to be said of the machine

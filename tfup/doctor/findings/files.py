@@ -58,7 +58,7 @@ def python_path(patient: Patient) -> list[Path]:
 
 def hiding_files(folder: Path) -> Iterator[Trouble]:
     """Yield the modules in a folder that have the name of one that TensorFlow imports."""
-    standard = frozenset(tables.load("standard_modules.json", str))
+    standard = frozenset(tables.load("doctor/standard_modules.json", str))
     for path in sorted(folder.iterdir()) if os.access(folder, os.R_OK) else ():
         name = module_name(path)
         if name in LIBRARIES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tfup.doctor import keras_config
 from tfup.doctor.finding import Own, Repair, trouble
 from tfup.files import write_whole
+from tfup.match.keras import config_rule
 from tfup.report.documents import ActiveBackend
 from tfup.shell import typed
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from tfup.doctor.finding import State, Trouble
     from tfup.doctor.inspected import Patient
-    from tfup.doctor.keras_config import ConfigRow, Fault, Reading
+    from tfup.doctor.keras_config import Fault, Reading
+    from tfup.match.keras import ConfigRow
 
 PACKAGES = {
     "theano": ("theano",),
@@ -94,7 +96,7 @@ def read_config(patient: Patient) -> Config | None:
     """Return the configuration of the Keras that is here; None where there is none."""
     if patient.keras is None and not patient.tensorflows:
         return None
-    rule = keras_config.rule_for(patient.keras.version if patient.keras else None)
+    rule = config_rule(patient.keras.version if patient.keras else None)
     path = config_path(patient, rule)
     if path.is_dir():
         return Config(path, rule, None, "is a folder")

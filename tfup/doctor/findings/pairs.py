@@ -1,6 +1,6 @@
 """What is installed beside what: by the tables that `pin` uses, and by the METADATA of the packages.
 
-A package is blamed once, by the first rule that it breaks; `data/pairs.json` says which known issue that is.
+A package is blamed once, by the first rule that it breaks; `data/doctor/pairs.json` names the known issue.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def keras_pair(patient: Patient) -> Iterator[Fault]:
     rule = keras_rule(tensorflow.version)
     if not SpecifierSet(rule.works).contains(keras.version, prereleases=True):
         wanted = rule.keras or rule.works
-        evidence = f"data/keras.json for {tensorflow.name} {tensorflow.version}"
+        evidence = f"data/keras/keras.json for {tensorflow.name} {tensorflow.version}"
         yield Fault(keras.name, keras.version, f"keras{wanted}", evidence, why=rule.why)
 
 
@@ -99,7 +99,9 @@ def bounds(patient: Patient) -> Iterator[Fault]:
         bound = Requirement(rule.bound)
         found = patient.packages.get(canonicalize_name(bound.name))
         if found and not bound.specifier.contains(found.version, prereleases=True):
-            evidence = f"data/companions.json for {patient.tensorflow.name} {patient.tensorflow.version}"
+            evidence = (
+                f"data/builds/companions.json for {patient.tensorflow.name} {patient.tensorflow.version}"
+            )
             yield Fault(found.name, found.version, rule.bound, evidence, rule.id, rule.why)
 
 
@@ -108,7 +110,7 @@ def forbidden(patient: Patient) -> Iterator[Fault]:
     for row in rows():
         found = patient.packages.get(row.package)
         if row.rule and found and applies(row, patient, found.version):
-            yield Fault(found.name, found.version, "", "data/pairs.json", row.id)
+            yield Fault(found.name, found.version, "", "data/doctor/pairs.json", row.id)
 
 
 def requirements(patient: Patient) -> Iterator[Fault]:
@@ -193,7 +195,7 @@ def applies(row: PairRow, patient: Patient, version: str) -> bool:
 
 def rows() -> list[PairRow]:
     """Return the table."""
-    return tables.load("pairs.json", PairRow)
+    return tables.load("doctor/pairs.json", PairRow)
 
 
 def repair_of(patient: Patient, fault: Fault) -> Repair:

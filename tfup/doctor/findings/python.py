@@ -129,7 +129,7 @@ def pythons_of(patient: Patient, found: Distribution) -> tuple[str, ...]:
 
 def name_unfit(version: str, python: str) -> str:
     """Return the known issue that a release on a later Python is, by its symptoms."""
-    rows = (row for row in tables.load("pairs.json", PairRow) if row.package == "python")
+    rows = (row for row in tables.load("doctor/pairs.json", PairRow) if row.package == "python")
     fits = (
         row.id
         for row in rows

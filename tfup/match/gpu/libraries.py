@@ -148,7 +148,7 @@ def is_for(cudnn: Cudnn, row: CudaRow) -> bool:
 
 def knows(cudnn: str, capability: str) -> bool:
     """Tell whether a cuDNN has code for a card, by the nearest release at or before it in the table."""
-    before = [row for row in tables.load("cudnn.json", CudnnRow) if is_at_or_before(row.cudnn, cudnn)]
+    before = [row for row in tables.load("gpu/cudnn.json", CudnnRow) if is_at_or_before(row.cudnn, cudnn)]
     nearest = max(before, key=lambda row: parts_of(row.cudnn), default=None)
     return nearest is None or number_of(nearest.oldest) <= number_of(capability)
 

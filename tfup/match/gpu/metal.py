@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from tfup.match.gpu.tables import PluginRow, plugins
+from tfup.match.gpu.tables import GpuPackage, PluginRow, plugins
 from tfup.model import GpuVerdict, Notice, Obstacle, Wheel
 
 if TYPE_CHECKING:
@@ -67,20 +67,10 @@ def plugin_of(choice: Choice) -> PluginRow | None:
     return find_plugin(choice.version, choice.platform) if choice.accelerator == "metal" else None
 
 
-def requirements(choice: Choice) -> tuple[str, ...]:
-    """Return the plug-in at its version; nothing where a choice takes none."""
+def companions(choice: Choice) -> tuple[GpuPackage, ...]:
+    """Return the plug-in that a choice takes, with its pin; nothing where it takes none."""
     plugin = plugin_of(choice)
-    return (f"{plugin.project}=={plugin.version}",) if plugin else ()
-
-
-def wheels(choice: Choice, pin: str) -> tuple[Wheel, ...]:
-    """Return the plug-in's files; empty for a pin such as "name==version" that is not the plug-in's."""
-    plugin = plugin_of(choice)
-    return tuple(Wheel(*file) for file in plugin.wheels) if plugin and (pin,) == requirements(choice) else ()
-
-
-def reasons(choice: Choice, name: str) -> Iterator[str]:
-    """Yield why the plug-in is pinned at its version."""
-    plugin = plugin_of(choice)
-    if plugin and plugin.project == name:
-        yield f"it makes Apple's GPU usable, and pairs with TensorFlow {plugin.tensorflow.removeprefix('==')}"
+    if plugin is None:
+        return ()
+    why = f"it makes Apple's GPU usable, and pairs with TensorFlow {plugin.tensorflow.removeprefix('==')}"
+    return (GpuPackage(plugin.project, plugin.version, why, tuple(Wheel(*file) for file in plugin.wheels)),)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 
 from tfup import tables
-from tfup.match.gpu.tables import DefectRow
+from tfup.match.gpu.tables import DefectRow, GpuPackage
 from tfup.model import Wheel, Workaround
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class CudaPackageRow(Struct, frozen=True):
 @cache
 def packages_for(version: str) -> tuple[CudaPackageRow, ...]:
     """Return the packages of a TensorFlow release; empty where pip has none for it."""
-    rows = tables.load("cuda_packages.json", CudaPackageRow)
+    rows = tables.load("gpu/cuda_packages.json", CudaPackageRow)
     return tuple(row for row in rows if SpecifierSet(row.tensorflow).contains(version, prereleases=True))
 
 
@@ -52,20 +52,17 @@ def packages(choice: Choice) -> tuple[CudaPackageRow, ...]:
     return packages_for(choice.version) if by_pip else ()
 
 
-def requirements(choice: Choice) -> tuple[str, ...]:
-    """Return the packages that a choice takes, each at its version."""
-    return tuple(f"{row.package}=={row.version}" for row in packages(choice))
-
-
-def wheels(choice: Choice, pin: str) -> tuple[Wheel, ...]:
-    """Return the files of a pin such as "name==version"; empty for one that is not of these packages."""
-    own = (row for row in packages(choice) if f"{row.package}=={row.version}" == pin)
-    return tuple(Wheel(*file) for row in own for file in row.files)
+def companions(choice: Choice) -> tuple[GpuPackage, ...]:
+    """Return the packages that a choice takes, in the form of all that makes a GPU usable."""
+    return tuple(
+        GpuPackage(row.package, row.version, row.why, tuple(Wheel(*file) for file in row.files))
+        for row in packages(choice)
+    )
 
 
 def workarounds(choice: Choice) -> tuple[Workaround, ...]:
     """Return the defects of a release that these packages, pinned and opened as we do it, avoid."""
-    rows = tables.load("gpu_defects.json", DefectRow) if packages(choice) else ()
+    rows = tables.load("gpu/gpu_defects.json", DefectRow) if packages(choice) else ()
     return tuple(Workaround(row.id, row.what, row.route) for row in rows if is_avoided(row, choice))
 
 

@@ -6,14 +6,14 @@ A row that has anything else in it than is described here is refused when it is 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
 from tfup import tables
 
 if TYPE_CHECKING:
-    from tfup.model import Build
+    from tfup.model import Build, Wheel
 
 Family = Literal["linux_x86_64", "windows_amd64", "macos_x86_64", "macos_arm64"]
 Capability = Annotated[str, Meta(pattern=r"^\d{1,2}\.\d$")]
@@ -22,6 +22,16 @@ Release = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*(\.post\d+)?$")]
 Range = Annotated[str, Meta(pattern=r"^((==|<=|>=|<|>)[\d.]+(\.\*|\.post\d+)?(,|$))*$")]
 Drivers = dict[Literal["linux", "windows"], Release]
 """The oldest driver of a system; WSL counts as Windows, whose driver it borrows."""
+
+
+class GpuPackage(NamedTuple):
+    """A package that makes a GPU usable for one build."""
+
+    package: str
+    version: str
+    why: str
+    files: tuple[Wheel, ...]
+    """Any of them may be installed."""
 
 
 class CudaRow(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -125,7 +135,7 @@ class DefectRow(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
 @cache
 def cuda_rows() -> dict[tuple[str, str], CudaRow]:
     """Return the GPU parts by release and family."""
-    return {(row.version, row.family): row for row in tables.load("cuda.json", CudaRow)}
+    return {(row.version, row.family): row for row in tables.load("gpu/gpu_builds.json", CudaRow)}
 
 
 def find_row(project: str, version: str, family: str) -> CudaRow | None:
@@ -148,19 +158,19 @@ def cuda_row(build: Build) -> CudaRow | None:
 @cache
 def toolkits() -> dict[str, ToolkitRow]:
     """Return the minor releases of CUDA."""
-    return {row.cuda: row for row in tables.load("toolkits.json", ToolkitRow)}
+    return {row.cuda: row for row in tables.load("gpu/toolkits.json", ToolkitRow)}
 
 
 def cards() -> list[CardRow]:
     """Return the cards by capability."""
-    return tables.load("cards.json", CardRow)
+    return tables.load("gpu/cards.json", CardRow)
 
 
 def defects() -> list[DefectRow]:
     """Return the known faults of GPU builds."""
-    return tables.load("gpu_defects.json", DefectRow)
+    return tables.load("gpu/gpu_defects.json", DefectRow)
 
 
 def plugins() -> list[PluginRow]:
     """Return the plug-ins and what they pair with."""
-    return tables.load("plugins.json", PluginRow)
+    return tables.load("gpu/plugins.json", PluginRow)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.as_of import newest
 from tests.managers.test_install import outcomes_of
 from tests.running import Run, environment, tfup
 
@@ -82,7 +83,7 @@ def test_keras_of_2016_says_its_version_and_back_end(tmp_path: Path) -> None:
         (["keras==2.3.1"], "tensorflow==2.2.3", "2.3.1"),
         (["keras==1.1.0", "tensorflow==0.12.*", "--python", "2.7"], "tensorflow==0.12.1", "1.1.0"),
         (["keras==1.1.0", "theano==0.8.2", "--python", "2.7"], "keras==1.1.0", "1.1.0"),
-        (["tf-keras"], "tensorflow==2.21.0", "3.15.1"),
+        (["tf-keras"], f"tensorflow=={newest('tensorflow')}", "3.15.1"),
     ],
 )
 def test_versions_that_people_quote_get_the_pair_that_was_run(

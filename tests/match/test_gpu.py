@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.as_of import as_of
 from tfup.machine import read_machine
 from tfup.machine.capability import by_name
 from tfup.match.builds import releases
@@ -39,6 +40,7 @@ from tfup.pin.files import known_files
 from tfup.requirements import parse
 from tools import import_gpu_facts, make_gpu_page
 
+THEN = as_of("2.21.0", candidate="2.22.0rc0")
 MACHINES = Path(__file__).parents[1] / "machines"
 ABIS = {"3.6": "cp36m", "3.7": "cp37m"}
 LINUX = System(os="linux", arch="x86_64", libc="glibc", libc_version="2.35")
@@ -77,9 +79,14 @@ def wish(*requirements: str, **parts: object) -> Wish:
     return replace(Wish(requirements=requirements), **parts)
 
 
+def matched(where: Machine, wanted: Wish) -> Match:
+    """Return what is matched with the releases of the day on which these tests were written."""
+    return match(where, wanted, THEN)
+
+
 def chosen(where: Machine, wanted: Wish | None = None) -> Choice:
     """Return the choice on a machine."""
-    choice = match(where, wanted or Wish()).choice
+    choice = matched(where, wanted or Wish()).choice
     assert choice is not None
     return choice
 
@@ -97,7 +104,7 @@ def warned(found: Match) -> dict[str, str]:
 
 def nearest(where: Machine, wanted: Wish) -> dict[str, Obstacle]:
     """Return the obstacles of the nearest build where none fits, by name."""
-    found = match(where, wanted)
+    found = matched(where, wanted)
     assert found.choice is None
     assert found.nearest is not None
     return {obstacle.name: obstacle for obstacle in found.nearest.obstacles}
@@ -134,7 +141,7 @@ def test_common_machine_gets_its_build(name: str, version: str, cuda: str, verdi
 
 def test_blackwell_is_told_what_fails() -> None:
     """A card newer than the release gets no "GPU ok": what is compiled, may fail, fails, and remains."""
-    texts = warned(match(machine("580.95.05", "12.0"), Wish()))
+    texts = warned(matched(machine("580.95.05", "12.0"), Wish()))
 
     assert "30 minutes" in texts["gpu-jit"]
     assert "cuBLAS and cuDNN may fail" in texts["gpu-newer-than-cuda"]
@@ -145,7 +152,7 @@ def test_blackwell_is_told_what_fails() -> None:
 @pytest.mark.parametrize("version", ["2.16.2", "2.18.1", "2.20.0"])
 def test_release_that_is_broken_on_blackwell_does_not_use_it(version: str) -> None:
     """Their PTX is for one older architecture only; asked for by number, they run on the processor."""
-    found = match(machine("580.95.05", "12.0"), wish(f"tensorflow=={version}"))
+    found = matched(machine("580.95.05", "12.0"), wish(f"tensorflow=={version}"))
 
     assert found.choice is not None
     assert ("cpu", ["broken"]) == (found.choice.accelerator, [card.verdict for card in found.choice.gpus])
@@ -188,7 +195,7 @@ def test_driver_of_which_only_the_cuda_is_known_counts() -> None:
     choice = chosen(node, wish(gpu=True))
 
     assert ("2.14.1", "cuda") == (choice.version, choice.accelerator)
-    assert "the GPU" in warned(match(node, wish(gpu=True)))["unknown-facts"]
+    assert "the GPU" in warned(matched(node, wish(gpu=True)))["unknown-facts"]
 
 
 def test_driver_that_is_not_there_is_what_lacks() -> None:
@@ -247,7 +254,7 @@ def test_cuda_9_1_alone_is_the_obstacle() -> None:
 
 def test_gpu_build_without_its_cuda_is_planned_with_a_word() -> None:
     """What was asked for by its number is planned; the twin that would run is named."""
-    found = match(machine("580.95", "6.1"), wish("tensorflow-gpu==1.5.0"))
+    found = matched(machine("580.95", "6.1"), wish("tensorflow-gpu==1.5.0"))
 
     assert found.choice is not None
     assert ("tensorflow-gpu", "1.5.0", None) == (
@@ -375,7 +382,7 @@ def test_capability_follows_from_the_name_where_the_driver_does_not_tell_it() ->
 
     assert "2.14.1" == use(named)[0]
     assert "2.21.0" == use(unknown)[0]
-    assert "the compute capability of Something New" in warned(match(unknown, Wish()))["unknown-facts"]
+    assert "the compute capability of Something New" in warned(matched(unknown, Wish()))["unknown-facts"]
 
 
 def test_every_name_in_the_table_is_found() -> None:
@@ -418,7 +425,7 @@ def test_other_makes_are_named_with_what_there_is_for_them(vendor: str, route: s
     other = machine(None, gpus=(Gpu(vendor, "some card"),))
 
     assert "cpu" == use(other)[1]
-    assert route in warned(match(other, Wish()))["gpu-unused"]
+    assert route in warned(matched(other, Wish()))["gpu-unused"]
 
 
 # ---------------------------------------------------------------- the wish
@@ -426,7 +433,7 @@ def test_other_makes_are_named_with_what_there_is_for_them(vendor: str, route: s
 
 def test_wish_goes_before_the_gpu() -> None:
     """A release asked for by number is that release, with a word about the card."""
-    found = match(machine("470.256", "3.7"), wish("tensorflow==2.21.0"))
+    found = matched(machine("470.256", "3.7"), wish("tensorflow==2.21.0"))
 
     assert found.choice is not None
     assert ("2.21.0", "cpu") == (found.choice.version, found.choice.accelerator)
@@ -435,7 +442,7 @@ def test_wish_goes_before_the_gpu() -> None:
 
 def test_cpu_leaves_the_gpu_alone() -> None:
     """--cpu gets the newest release, and no word about the card."""
-    found = match(machine("470.256", "3.7"), wish(gpu=False))
+    found = matched(machine("470.256", "3.7"), wish(gpu=False))
 
     assert found.choice is not None
     assert ("2.21.0", "cpu", {}) == (found.choice.version, found.choice.accelerator, warned(found))
@@ -462,7 +469,7 @@ def test_what_is_unknown_is_not_held_against_a_gpu_build() -> None:
     bare = Machine(system=LINUX, gpus=(Gpu("nvidia"),))
 
     assert ("2.21.0", "cuda") == use(bare)[:2]
-    assert "the NVIDIA driver" in warned(match(bare, Wish()))["unknown-facts"]
+    assert "the NVIDIA driver" in warned(matched(bare, Wish()))["unknown-facts"]
 
 
 def test_first_tensorflow_with_a_gpu_part_is_known() -> None:
@@ -478,14 +485,14 @@ def test_older_name_is_offered_where_it_would_use_the_gpu() -> None:
     """Under its name of today no release uses this card; nobody is given 2018 unasked."""
     here = with_cuda("384.111", "6.1", "9.0.176", "7.0.5")
 
-    assert "tensorflow-gpu==1.5.1 would use it" in warned(match(here, Wish()))["gpu-unused"]
+    assert "tensorflow-gpu==1.5.1 would use it" in warned(matched(here, Wish()))["gpu-unused"]
     assert "2.21.0" == use(here)[0]
     assert ("1.5.1", "cuda") == use(here, wish(gpu=True))[:2]
 
 
 def test_release_that_nobody_has_opened_is_not_called_a_cpu_build() -> None:
     """Of a release candidate the tables know no GPU part: it is said so, and nothing is promised."""
-    found = match(machine("580.95", "8.9"), wish("tensorflow==2.22.0rc0"))
+    found = matched(machine("580.95", "8.9"), wish("tensorflow==2.22.0rc0"))
 
     assert found.choice is not None
     assert "cpu" == found.choice.accelerator
@@ -497,7 +504,7 @@ def test_release_that_nobody_has_opened_is_not_called_a_cpu_build() -> None:
 
 def test_windows_after_2_10_is_told_its_routes() -> None:
     """WSL2, an older release, or DirectML where it pairs; the choice runs on the processor and says so."""
-    found = match(machine("560.94", "8.9", system=WINDOWS), Wish())
+    found = matched(machine("560.94", "8.9", system=WINDOWS), Wish())
 
     assert found.choice is not None
     assert ("2.21.0", "cpu") == (found.choice.version, found.choice.accelerator)
@@ -519,11 +526,11 @@ def test_apple_gets_the_release_that_the_plugin_pairs_with() -> None:
 
     assert ("2.18.1", "metal", None, ["native"]) == use(mac)
     assert "cp312" == chosen(mac).python_tag
-    assert "metal-pair-doubted" in warned(match(mac, Wish()))
+    assert "metal-pair-doubted" in warned(matched(mac, Wish()))
     assert ("2.21.0", "cpu") == use(mac, wish(gpu=False))[:2]
     assert ("2.17.1", "metal", {}) == (
         *use(mac, wish("tensorflow<2.18"))[:2],
-        warned(match(mac, wish("tensorflow<2.18"))),
+        warned(matched(mac, wish("tensorflow<2.18"))),
     )
 
 
@@ -532,7 +539,7 @@ def test_old_macos_runs_no_plugin() -> None:
     old = Machine(system=replace(APPLE, version="11.6"), gpus=(Gpu("apple", "Apple M1"),))
 
     assert "cpu" == use(old)[1]
-    assert "macOS 12.1 or newer" in warned(match(old, Wish()))["gpu-unused"]
+    assert "macOS 12.1 or newer" in warned(matched(old, Wish()))["gpu-unused"]
 
 
 def test_plugin_is_pinned_with_its_hash() -> None:
@@ -551,13 +558,13 @@ def test_arm_linux_has_no_gpu_part() -> None:
     arm = machine("580.95", "12.1", system=replace(LINUX, arch="aarch64"))
 
     assert "cpu" == use(arm)[1]
-    assert "processor alone" in warned(match(arm, Wish()))["gpu-unused"]
+    assert "processor alone" in warned(matched(arm, Wish()))["gpu-unused"]
 
 
 @pytest.mark.parametrize("system", [LINUX, WINDOWS, APPLE])
 def test_machine_without_a_gpu_is_planned_as_ever(system: System) -> None:
     """No word about CUDA, and nothing of it in the choice."""
-    found = match(Machine(system=system, gpus=(), pythons=()), Wish())
+    found = matched(Machine(system=system, gpus=(), pythons=()), Wish())
 
     assert found.choice is not None
     assert ("2.21.0", "cpu", None, ()) == (
@@ -611,8 +618,8 @@ def test_smallest_change_is_made_and_matched_again(
     where: Machine, requirement: str, answer: str | None
 ) -> None:
     """What --why-not says is what the match gives when it is so."""
-    assert answer == what_would_help(requirement, where, Wish())
-    assert (answer is None) == (why_not(requirement, where, Wish()) is None)
+    assert answer == what_would_help(requirement, where, Wish(), THEN)
+    assert (answer is None) == (why_not(requirement, where, Wish(), THEN) is None)
 
 
 def test_driver_that_a_card_cannot_have_is_not_proposed() -> None:

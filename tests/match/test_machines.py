@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import UNSET, Struct, UnsetType, to_builtins
 from msgspec.json import decode
 
+from tests.as_of import as_of
 from tests.running import tfup
+from tfup import tables
 from tfup.arguments import read_arguments
 from tfup.machine import read_machine
 from tfup.match.search import match
 from tfup.wish import from_arguments
+
+if TYPE_CHECKING:
+    from tfup.match.builds import Table
 
 FOLDER = Path(__file__).parents[1] / "machines"
 AS_PROCESSES = (
@@ -42,22 +47,38 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True):
     """Where one is used: accelerator, CUDA and whose, and the verdict of each kind of card."""
     nearest: list[str] | UnsetType = UNSET
     obstacles: list[str] | UnsetType = UNSET
+    as_of: str | UnsetType = UNSET
+    """The newest release when the row was written, where it is not that of the table."""
 
 
-ROWS = decode((FOLDER / "expected.json").read_bytes(), type=list[Row])
+class Expected(Struct, frozen=True, forbid_unknown_fields=True):
+    """The table of expectations; `as_of` in its `about` is the newest release when they were written."""
+
+    about: dict[str, str]
+    rows: list[Row]
 
 
-def answer(row: Row) -> Row:
-    """Return what the match answers for the machine and the wish of a row."""
+EXPECTED = decode((FOLDER / "expected.json").read_bytes(), type=Expected)
+ROWS = EXPECTED.rows
+THEN = EXPECTED.about["as_of"]
+
+
+def answer(row: Row, table: Table) -> Row:
+    """Return what the match answers for the machine and the wish of a row, with these releases."""
     wish = from_arguments(read_arguments(["plan", *row.wish]))
-    found = match(read_machine(str(FOLDER / row.file)), wish)
+    found = match(read_machine(str(FOLDER / row.file)), wish, table)
     warnings, choice, near = [notice.id for notice in found.warnings], found.choice, found.nearest
     if choice:
         parts = [choice.project, choice.version, choice.python, choice.python_from]
-        return Row(row.file, row.wish, warnings, choice=parts, gpu=use_of_gpu(to_builtins(choice)))
+        return said(row, warnings, choice=parts, gpu=use_of_gpu(to_builtins(choice)))
     assert near is not None
     names = [obstacle.name for obstacle in near.obstacles]
-    return Row(row.file, row.wish, warnings, nearest=[near.project, near.version], obstacles=names)
+    return said(row, warnings, nearest=[near.project, near.version], obstacles=names)
+
+
+def said(row: Row, warnings: list[str], **parts: Any) -> Row:  # noqa: ANN401 (of each field its own)
+    """Return an answer as a row for the same wish on the same machine."""
+    return Row(row.file, row.wish, warnings, as_of=row.as_of, **parts)
 
 
 def use_of_gpu(choice: dict[str, Any]) -> list[str] | UnsetType:
@@ -70,8 +91,8 @@ def use_of_gpu(choice: dict[str, Any]) -> list[str] | UnsetType:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join([row.file.removesuffix(".json"), *row.wish]))
 def test_each_machine_gets_what_fits_it(row: Row) -> None:
-    """The plan for a recorded machine is the one that stands beside it."""
-    assert row == answer(row)
+    """The plan for a recorded machine, with the releases of its day, is the one that stands beside it."""
+    assert row == answer(row, as_of(row.as_of or THEN))
 
 
 def test_each_machine_has_its_plan() -> None:
@@ -89,12 +110,13 @@ def test_each_system_has_several_machines(system: str) -> None:
 
 @pytest.mark.parametrize("name", AS_PROCESSES)
 def test_the_command_says_what_the_match_says(name: str, tmp_path: Path) -> None:
-    """`tfup plan --machine FILE --json` prints the expected plan; the exit code tells if there is one."""
+    """`tfup plan --machine FILE --json` prints the plan of today; the exit code tells if there is one."""
     row = next(row for row in ROWS if row.file == name and not row.wish)
     run = tfup("plan", "--machine", FOLDER / name, "--json", "--offline", cwd=tmp_path)
+    now = answer(row, tables.releases)
 
-    assert row == told(row, run.document)
-    assert (3 if row.choice is UNSET else 0) == run.code
+    assert now == told(row, run.document)
+    assert (3 if now.choice is UNSET else 0) == run.code
 
 
 def told(row: Row, plan: dict[str, Any]) -> Row:
@@ -103,14 +125,14 @@ def told(row: Row, plan: dict[str, Any]) -> Row:
     choice = plan["choice"]
     if choice:
         parts = [choice[name] for name in ("project", "version", "python", "python_from")]
-        return Row(row.file, row.wish, own, choice=parts, gpu=use_of_gpu(choice))
+        return said(row, own, choice=parts, gpu=use_of_gpu(choice))
     near = [plan["nearest"]["project"], plan["nearest"]["version"]]
-    return Row(row.file, row.wish, own, nearest=near, obstacles=[one["name"] for one in plan["obstacles"]])
+    return said(row, own, nearest=near, obstacles=[one["name"] for one in plan["obstacles"]])
 
 
 def test_the_expectations_are_one_row_a_line() -> None:
     """So that a review of a change is a list of machines."""
     lines = (FOLDER / "expected.json").read_text(encoding="utf-8").splitlines()
 
-    assert len(ROWS) + 2 == len(lines)
-    assert all(json.loads(line.rstrip(",")) for line in lines[1:-1])
+    assert len(ROWS) + 3 == len(lines)
+    assert all(json.loads(line.rstrip(",")) for line in lines[2:-1])

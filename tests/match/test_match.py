@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from msgspec.structs import replace
 from packaging.version import Version
 
+from tests.as_of import as_of
 from tfup import tables
 from tfup.errors import UnknownVersion
 from tfup.match.builds import releases
@@ -21,13 +22,14 @@ from tfup.match.platforms import FAMILIES, family_of, glibc_floor, macos_floor, 
 from tfup.match.pythons import describe_pythons
 from tfup.match.search import best_candidate, match, why_not
 from tfup.match.what_if import what_would_help
-from tfup.model import Build, Choice, Cpu, Gpu, Interpreter, Machine, System, Wheel, Wish
+from tfup.model import Build, Choice, Cpu, Gpu, Interpreter, Machine, Match, System, Wheel, Wish
 from tfup.requirements import parse
 from tfup.tables import BuildRow, CarrierRow, PythonRow, load, projects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+THEN = as_of("2.21.0", candidate="2.22.0rc0")
 ABIS = {"2.7": "cp27mu", "3.5": "cp35m", "3.6": "cp36m", "3.7": "cp37m"}
 
 
@@ -58,23 +60,28 @@ def build_of(version: str, python_tag: str) -> Build:
     return next(one for one in release if (one.python_tag, one.family) == (python_tag, "linux_x86_64"))
 
 
+def matched(machine: Machine, wanted: Wish) -> Match:
+    """Return what is matched with the releases of the day on which these tests were written."""
+    return match(machine, wanted, THEN)
+
+
 def chosen(machine: Machine, wanted: Wish) -> tuple[str, str, str]:
     """Return project, version and Python of the choice."""
-    choice = match(machine, wanted).choice
+    choice = matched(machine, wanted).choice
     assert choice is not None
     return choice.project, choice.version, choice.python
 
 
 def first_obstacle(machine: Machine, wanted: Wish) -> tuple[str, str, str | None]:
     """Return the obstacle of the nearest build."""
-    nearest = match(machine, wanted).nearest
+    nearest = matched(machine, wanted).nearest
     assert nearest is not None
     return nearest.obstacles[0].name, nearest.obstacles[0].needs, nearest.obstacles[0].found
 
 
 def test_newest_release_on_the_newest_python_that_is_here() -> None:
     """Several Pythons fit the newest release; the newest of them is taken, and it is not fetched."""
-    found = match(linux("3.10.13", "3.13.0", "3.11.7"), Wish())
+    found = matched(linux("3.10.13", "3.13.0", "3.11.7"), Wish())
 
     assert found.choice is not None
     assert ("3.13.0", "found") == (found.choice.python, found.choice.python_from)
@@ -83,7 +90,7 @@ def test_newest_release_on_the_newest_python_that_is_here() -> None:
 
 def test_release_wins_over_python_that_is_here() -> None:
     """A machine with Python 3.9 alone gets the newest release with a Python to be fetched."""
-    choice = match(linux("3.9.18"), Wish()).choice
+    choice = matched(linux("3.9.18"), Wish()).choice
 
     assert choice is not None
     assert ("obtain", None) == (choice.python_from, choice.python_path)
@@ -101,7 +108,7 @@ def test_wished_python_is_obeyed() -> None:
 
 def test_python_nobody_can_fetch_is_an_obstacle_with_a_remedy() -> None:
     """No download serves CPython 3.6: it is named, with what is here and what to do."""
-    found = match(linux("3.13.0"), wish("tensorflow==1.5.0"))
+    found = matched(linux("3.13.0"), wish("tensorflow==1.5.0"))
 
     assert found.choice is None
     assert ("python", "CPython 3.6 with ABI cp36m, 64 bit", "3.13.0") == first_obstacle(
@@ -117,7 +124,7 @@ def test_python_nobody_can_fetch_is_an_obstacle_with_a_remedy() -> None:
 def test_interpreter_that_cannot_load_the_wheel_is_not_taken(odd: dict[str, object]) -> None:
     """32-bit, free-threaded, PyPy and foreign processors are no hosts for the wheels."""
     machine = replace(linux(), pythons=(python("3.13.0", **odd),))
-    choice = match(machine, Wish()).choice
+    choice = matched(machine, Wish()).choice
 
     assert choice is not None
     assert "obtain" == choice.python_from
@@ -125,7 +132,7 @@ def test_interpreter_that_cannot_load_the_wheel_is_not_taken(odd: dict[str, obje
 
 def test_release_candidate_of_python_is_not_taken() -> None:
     """A pre-release interpreter is no ground to stand on."""
-    choice = match(linux("3.13.0rc2"), Wish()).choice
+    choice = matched(linux("3.13.0rc2"), Wish()).choice
 
     assert choice is not None
     assert "obtain" == choice.python_from
@@ -133,7 +140,7 @@ def test_release_candidate_of_python_is_not_taken() -> None:
 
 def test_old_glibc_gets_the_newest_release_made_for_it() -> None:
     """Ubuntu 16.04 has glibc 2.23; the newest release for it is chosen and the newer one explained."""
-    found = match(linux("3.12.1", glibc="2.23"), Wish())
+    found = matched(linux("3.12.1", glibc="2.23"), Wish())
 
     assert found.choice is not None
     assert "2.20.0" == found.choice.version
@@ -158,7 +165,7 @@ def test_processor_without_avx_gets_the_last_release_without_it() -> None:
 
 def test_unknown_facts_are_not_held_against_a_build() -> None:
     """A machine file that knows only the system still gets an answer, which names what was not known."""
-    found = match(Machine(system=System(os="linux", arch="x86_64")), Wish())
+    found = matched(Machine(system=System(os="linux", arch="x86_64")), Wish())
 
     assert found.choice is not None
     assert ["unknown-facts"] == [notice.id for notice in found.warnings]
@@ -168,7 +175,7 @@ def test_unknown_facts_are_not_held_against_a_build() -> None:
 def test_musl_is_told_where_wheels_run() -> None:
     """No release has a musllinux wheel."""
     alpine = Machine(system=System(os="linux", arch="x86_64", libc="musl", libc_version="1.2.4"))
-    found = match(alpine, Wish())
+    found = matched(alpine, Wish())
 
     assert found.choice is None
     assert "glibc" in (found.nearest.obstacles[0].remedy or "")  # type: ignore[union-attr]
@@ -211,7 +218,7 @@ def test_empty_wheel_whose_carrier_lacks_this_python_is_an_obstacle() -> None:
 
 def test_keras_of_2018_decides_the_release() -> None:
     """`keras==2.2.4` alone gets the newest TensorFlow it was seen to work on."""
-    found = match(linux("3.7.16", "3.13.0"), wish("keras==2.2.4"))
+    found = matched(linux("3.7.16", "3.13.0"), wish("keras==2.2.4"))
 
     assert found.choice is not None
     assert "1.15.5" == found.choice.version
@@ -220,7 +227,7 @@ def test_keras_of_2018_decides_the_release() -> None:
 
 def test_contradicting_pair_is_refused_with_the_pair_that_works() -> None:
     """Keras 2.2.4 was never made for TensorFlow 2.21."""
-    found = match(linux("3.13.0"), wish("keras==2.2.4", "tensorflow==2.21.0"))
+    found = matched(linux("3.13.0"), wish("keras==2.2.4", "tensorflow==2.21.0"))
 
     assert found.choice is None
     assert "ask for 'keras>=3.0'" == found.nearest.obstacles[0].remedy  # type: ignore[union-attr]
@@ -228,7 +235,7 @@ def test_contradicting_pair_is_refused_with_the_pair_that_works() -> None:
 
 def test_gpu_build_without_cuda_names_its_twin() -> None:
     """`tensorflow-gpu==1.5.0` is what was asked for; the plan says what would run here."""
-    found = match(linux("3.6.15"), wish("tensorflow-gpu==1.5.0"))
+    found = matched(linux("3.6.15"), wish("tensorflow-gpu==1.5.0"))
 
     assert found.choice is not None
     assert ("tensorflow-gpu", "1.5.0") == (found.choice.project, found.choice.version)
@@ -245,7 +252,7 @@ def test_gpu_build_without_cuda_names_its_twin() -> None:
 def test_gpu_build_without_a_gpu_tells_what_it_can_do(build: str, python_: str, without: str) -> None:
     """Only the older ones are linked to CUDA; without a card, no cuDNN is proposed."""
     here = replace(linux(python_), gpus=(), driver=None, cuda=(), cudnn=())
-    told = {notice.id: notice.text for notice in match(here, wish(build)).warnings}
+    told = {notice.id: notice.text for notice in matched(here, wish(build)).warnings}
 
     assert without in told["gpu-build-without-cuda"]
     assert f"No GPU was found, and {build.replace('==', ' ')} is made for one." == told["gpu-unused"]
@@ -255,19 +262,19 @@ def test_gpu_that_stays_unused_is_said() -> None:
     """Nobody gets a CPU install without a word."""
     machine = replace(linux("3.13.0"), gpus=(Gpu(vendor="amd", name="Radeon RX 7900 XTX"),))
 
-    assert ["gpu-unused"] == [notice.id for notice in match(machine, Wish()).warnings]
-    assert () == match(machine, wish(gpu=False)).warnings
+    assert ["gpu-unused"] == [notice.id for notice in matched(machine, Wish()).warnings]
+    assert () == matched(machine, wish(gpu=False)).warnings
 
 
 def test_demanded_gpu_is_never_silently_a_cpu() -> None:
     """--gpu is refused where there is none."""
-    assert match(replace(linux("3.13.0"), gpus=()), wish(gpu=True)).choice is None
+    assert matched(replace(linux("3.13.0"), gpus=()), wish(gpu=True)).choice is None
 
 
 def test_unknown_version_names_the_nearest() -> None:
     """2.10.7 never was; 2.10.1 is what was meant."""
     with pytest.raises(UnknownVersion) as caught:
-        match(linux("3.10.13"), wish("tensorflow==2.10.7"))
+        matched(linux("3.10.13"), wish("tensorflow==2.10.7"))
 
     assert "2.10.1" in (caught.value.hint or "")
 
@@ -278,7 +285,7 @@ def test_unknown_version_names_the_nearest() -> None:
 def test_candidate_is_no_advice_unasked(asked: str, hint: str) -> None:
     """Who asks for a release that never was gets a final one named, unless a candidate was meant."""
     with pytest.raises(UnknownVersion) as caught:
-        match(linux("3.13.0"), wish(f"tensorflow{asked}"))
+        matched(linux("3.13.0"), wish(f"tensorflow{asked}"))
 
     assert f"tfup versions, or tfup plan {hint}" == caught.value.hint
 
@@ -371,7 +378,7 @@ def test_empty_wheel_that_names_itself_is_never_chosen() -> None:
 
 def test_gpu_name_is_met_by_the_same_build_and_said_so() -> None:
     """tensorflow-gpu ended with 2.11; from 2.1 on tensorflow is the same build."""
-    found = match(linux("3.13.0"), wish("tensorflow-gpu"))
+    found = matched(linux("3.13.0"), wish("tensorflow-gpu"))
 
     assert found.choice is not None
     assert ("tensorflow", "2.21.0") == (found.choice.project, found.choice.version)
@@ -411,10 +418,10 @@ def test_carriers_are_projects_of_the_table() -> None:
 
 
 def made_up(version: str, **facts: object) -> list[BuildRow]:
-    """Return the rows of tensorflow, and one more."""
+    """Return the rows of tensorflow of that day, and one more."""
     wheel = ("cp313", "cp313", "manylinux_2_17_x86_64", "0" * 64, 1)
     row = BuildRow("tensorflow", version, "linux_x86_64", [wheel])
-    return [replace(row, **facts), *tables.releases("tensorflow")]
+    return [replace(row, **facts), *THEN("tensorflow")]
 
 
 @pytest.mark.parametrize(
@@ -465,7 +472,7 @@ def test_musl_without_a_version_is_musl() -> None:
 def test_rosetta_gets_no_intel_wheel(arch: str) -> None:
     """An Apple processor is one, whatever a translated Python says; that Python cannot load its wheels."""
     system = System(os="macos", arch=arch, version="14.5", rosetta=True)
-    choice = match(Machine(system=system, pythons=(python("3.13.0"),)), Wish()).choice
+    choice = matched(Machine(system=system, pythons=(python("3.13.0"),)), Wish()).choice
 
     assert choice is not None
     assert ("macos_arm64", "obtain") == (choice.platform, choice.python_from)
@@ -474,7 +481,7 @@ def test_rosetta_gets_no_intel_wheel(arch: str) -> None:
 @pytest.mark.parametrize("arch", ["i686", "armv7l", "armv6l"])
 def test_thirty_two_bit_linux_is_told_what_would_do(arch: str) -> None:
     """No release has a wheel for 32 bits."""
-    found = match(Machine(system=System(os="linux", arch=arch, libc="glibc", libc_version="2.36")), Wish())
+    found = matched(Machine(system=System(os="linux", arch=arch, libc="glibc", libc_version="2.36")), Wish())
 
     assert found.nearest is not None
     assert ["use a 64-bit system on x86_64 or ARM"] == [one.remedy for one in found.nearest.obstacles]
@@ -482,7 +489,7 @@ def test_thirty_two_bit_linux_is_told_what_would_do(arch: str) -> None:
 
 def test_build_for_another_system_says_that_alone() -> None:
     """That a Mac has no manylinux and no such Python is no news."""
-    found = match(Machine(system=INTEL_MAC), wish("tensorflow==2.21.0"))
+    found = matched(Machine(system=INTEL_MAC), wish("tensorflow==2.21.0"))
 
     assert found.nearest is not None
     assert ["system"] == [obstacle.name for obstacle in found.nearest.obstacles]
@@ -491,13 +498,13 @@ def test_build_for_another_system_says_that_alone() -> None:
 @pytest.mark.parametrize("version", ["2", "2.999999999999", "99999999.1", "2.17.99999999999"])
 def test_any_version_of_glibc_is_borne(version: str) -> None:
     """A machine file may say anything; it must neither crash nor take long."""
-    assert match(linux("3.13.0", glibc=version), Wish())
-    assert match(Machine(system=replace(APPLE, version=version)), Wish())
+    assert matched(linux("3.13.0", glibc=version), Wish())
+    assert matched(Machine(system=replace(APPLE, version=version)), Wish())
 
 
 def test_what_mattered_and_is_unknown_is_named() -> None:
     """The version of a Mac decides, so a file without it says so."""
-    found = match(Machine(system=replace(APPLE, version=None), pythons=()), Wish())
+    found = matched(Machine(system=replace(APPLE, version=None), pythons=()), Wish())
 
     assert ["unknown-facts"] == [notice.id for notice in found.warnings]
     assert "the version of macOS" in found.warnings[0].text
@@ -506,7 +513,7 @@ def test_what_mattered_and_is_unknown_is_named() -> None:
 def test_interpreter_of_unknown_make_is_taken_and_named() -> None:
     """A file that does not say for what a Python was built is believed, with a word."""
     bare = replace(linux(), pythons=(Interpreter("/opt/python", "3.13.0"),))
-    found = match(bare, Wish())
+    found = matched(bare, Wish())
 
     assert found.choice is not None
     assert "/opt/python" == found.choice.python_path
@@ -517,7 +524,7 @@ def test_processor_without_avx_is_told_how_we_know() -> None:
     """That a build runs there follows from samples of its code."""
     old = linux("3.6.15", features=("sse4_2",))
 
-    assert ["cpu-level-sampled"] == [notice.id for notice in match(old, Wish()).warnings]
+    assert ["cpu-level-sampled"] == [notice.id for notice in matched(old, Wish()).warnings]
 
 
 # ---------------------------------------------------------------- the very Python
@@ -530,7 +537,7 @@ def test_wished_patch_release_that_is_here_is_taken() -> None:
 
 def test_wished_patch_release_that_is_not_here_is_fetched() -> None:
     """With 3.10.4 alone, 3.10.13 is to be obtained, as 3.10.13."""
-    choice = match(linux("3.10.4"), wish(python="3.10.13")).choice
+    choice = matched(linux("3.10.4"), wish(python="3.10.13")).choice
 
     assert choice is not None
     assert ("3.10.13", "obtain", None) == (choice.python, choice.python_from, choice.python_path)
@@ -539,7 +546,7 @@ def test_wished_patch_release_that_is_not_here_is_fetched() -> None:
 def test_wished_patch_release_that_nobody_has_is_an_obstacle() -> None:
     """3.10.1 is not to be fetched; what is here is told, and what would do."""
     machine = linux("3.10.4")
-    found = match(machine, wish("tensorflow==2.21.0", python="3.10.1"))
+    found = matched(machine, wish("tensorflow==2.21.0", python="3.10.1"))
 
     assert found.choice is None
     assert found.nearest is not None
@@ -559,7 +566,7 @@ def test_wished_patch_release_that_nobody_has_is_an_obstacle() -> None:
 )
 def test_old_system_cannot_be_given_a_python(system: System, remedy: str) -> None:
     """What uv fetches does not start there, so it is not promised."""
-    found = match(Machine(system=system, pythons=()), wish(python="3.8"))
+    found = matched(Machine(system=system, pythons=()), wish(python="3.8"))
 
     assert found.choice is None
     assert found.nearest is not None
@@ -623,7 +630,7 @@ def test_first_change_is_made_and_matched_again(
     requirement: str, machine: Machine, wanted: Wish, answer: str | None
 ) -> None:
     """The change is told with what it gives; None where the build fits, or nothing would help."""
-    assert answer == what_would_help(requirement, machine, wanted)
+    assert answer == what_would_help(requirement, machine, wanted, THEN)
 
 
 # ---------------------------------------------------------------- properties

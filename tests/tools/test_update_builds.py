@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from tests.running import tfup
+from tests.as_of import as_of
 from tfup.match.search import match
 from tfup.model import Machine, System, Wish
 from tfup.tables import BuildRow, Wheel
 from tools import index, update_builds
 from tools.index import Listed
 from tools.update_builds import applied, cell_of, compare
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROW = BuildRow(
     "tensorflow",
@@ -107,12 +102,13 @@ def test_a_wheel_is_of_one_system(file: str, family: str | None) -> None:
     assert family == (cell.family if cell else None)
 
 
+THEN = as_of("2.21.0", candidate="2.22.0rc0")
 NEW_MACHINE = Machine(system=System(os="linux", arch="x86_64", libc="glibc", libc_version="2.39"))
 
 
 def test_a_candidate_is_never_chosen_unasked() -> None:
     """Where no Python is, one is obtained for the newest final release."""
-    choice = match(NEW_MACHINE, Wish()).choice
+    choice = match(NEW_MACHINE, Wish(), THEN).choice
 
     assert choice is not None
     assert ("2.21.0", "obtain") == (choice.version, choice.python_from)
@@ -121,15 +117,16 @@ def test_a_candidate_is_never_chosen_unasked() -> None:
 @pytest.mark.parametrize("wish", ["tensorflow==2.22.0rc0", "tensorflow>=2.22.0rc0"])
 def test_a_candidate_that_was_asked_for_is_chosen(wish: str) -> None:
     """To the letter."""
-    choice = match(NEW_MACHINE, Wish(requirements=(wish,))).choice
+    choice = match(NEW_MACHINE, Wish(requirements=(wish,)), THEN).choice
 
     assert choice is not None
     assert "2.22.0rc0" == choice.version
 
 
-def test_python_314_alone_gives_no_candidate(tmp_path: Path) -> None:
-    """--python 3.14 has no final release, and that is said instead of taking a candidate without a word."""
-    run = tfup("plan", "--python", "3.14", "--json", cwd=tmp_path)
+def test_a_python_for_candidates_only_gives_no_candidate() -> None:
+    """--python 3.14 had no final release, and that is said instead of taking a candidate without a word."""
+    found = match(NEW_MACHINE, Wish(python="3.14"), THEN)
 
-    assert (3, None) == (run.code, run.document["choice"])
-    assert "2.21.0" == run.document["nearest"]["version"]
+    assert found.choice is None
+    assert found.nearest is not None
+    assert "2.21.0" == found.nearest.version

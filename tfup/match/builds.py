@@ -88,10 +88,10 @@ def carriers(project: str) -> tuple[CarrierRow, ...]:
     return tuple(row for row in tables.load("builds/carriers.json", CarrierRow) if row.project == project)
 
 
-def unknown_version(wanted: Requirement) -> UnknownVersion:
+def unknown_version(wanted: Requirement, table: Table) -> UnknownVersion:
     """Return the error for versions that no release has, with the nearest ones."""
     name = canonicalize_name(wanted.name)
-    known = keras_backends.versions() if name == KERAS else [row.version for row in tables.releases(name)]
+    known = keras_backends.versions() if name == KERAS else [row.version for row in table(name)]
     asked = wanted.specifier.prereleases
     final = [version for version in known if asked or not Version(version).is_prerelease]
     near = nearest_versions([item.version for item in wanted.specifier], final or known)

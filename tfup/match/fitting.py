@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from tfup import tables
 from tfup.check.runner import checks_digest
-from tfup.match.builds import DEFAULT_PROJECT, releases
+from tfup.match.builds import DEFAULT_PROJECT, Table, releases
 from tfup.match.gpu.judge import has_gpu
 from tfup.match.search import best_candidate, choose
 from tfup.model import Choice, Machine, Wish
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from tfup.model import Build
 
 
-def fitting_versions(machine: Machine, project: str = DEFAULT_PROJECT) -> tuple[tuple[VersionRow, ...], int]:
+def fitting_versions(
+    machine: Machine, project: str = DEFAULT_PROJECT, table: Table = tables.releases
+) -> tuple[tuple[VersionRow, ...], int]:
     """Return the releases of a project that fit, on a GPU where they can, and how many do not."""
     wishes = (Wish(gpu=True), Wish(gpu=False)) if has_gpu(machine) else (Wish(),)
-    best = [best_choice(release, machine, wishes) for release in releases(Requirement(project), machine)]
+    offered = releases(Requirement(project), machine, table)
+    best = [best_choice(release, machine, wishes) for release in offered]
     fitting = tuple(version_row(choice) for choice in best if choice)
     return fitting, len(best) - len(fitting)
 

@@ -41,7 +41,7 @@ def match(machine: Machine, wish: Wish, table: Table = tables.releases) -> Match
     if not uses_gpu(machine, wish):
         return search(machine, wish, table)
     on_gpu = search(machine, replace(wish, gpu=True, slim=False), table)
-    older = None if on_gpu.choice else under_older_name(machine, wish)
+    older = None if on_gpu.choice else under_older_name(machine, wish, table)
     if wish.gpu and older and not any(map(is_build, wish.requirements)):
         return older
     if on_gpu.choice or wish.gpu:
@@ -56,12 +56,12 @@ def uses_gpu(machine: Machine, wish: Wish) -> bool:
     return judge.has_gpu(machine) or canonicalize_name(wished_build(wish, machine).name) == GPU_PROJECT
 
 
-def under_older_name(machine: Machine, wish: Wish) -> Match | None:
+def under_older_name(machine: Machine, wish: Wish, table: Table) -> Match | None:
     """Return the release under the name that GPU builds had once, if it uses the GPU with the CUDA here."""
     wanted = wished_build(wish, machine)
     if not machine.cuda or canonicalize_name(wanted.name) != DEFAULT_PROJECT:
         return None
-    served = [row for row in tables.releases(GPU_PROJECT) if judge.is_served(row, machine)]
+    served = [row for row in table(GPU_PROJECT) if judge.is_served(row, machine)]
     if not any(wanted.specifier.contains(row.version) for row in served):
         return None
     beside = tuple(text for text in wish.requirements if not is_build(text))
@@ -96,7 +96,7 @@ def search(machine: Machine, wish: Wish, table: Table) -> Match:
             return Match(choice, tuple(passed), warnings)
         passed.append(PassedOver(best.build.project, best.build.version, best.obstacles, bool(wish.gpu)))
     if not passed:
-        raise unknown_version(wanted)
+        raise unknown_version(wanted, table)
     return Match(None, tuple(passed), nearest=min(passed, key=distance))
 
 
@@ -107,18 +107,20 @@ def distance(over: PassedOver) -> tuple[object, ...]:
     return *(name in names for name in worst_first), len(over.obstacles)
 
 
-def why_not(requirement: str, machine: Machine, wish: Wish) -> PassedOver | None:
+def why_not(
+    requirement: str, machine: Machine, wish: Wish, table: Table = tables.releases
+) -> PassedOver | None:
     """Return what keeps the newest release of a requirement from this machine, None when nothing does."""
-    best = nearest_of(requirement, machine, wish)
+    best = nearest_of(requirement, machine, wish, table)
     return PassedOver(best.build.project, best.build.version, best.obstacles) if best.obstacles else None
 
 
-def nearest_of(requirement: str, machine: Machine, wish: Wish) -> Candidate:
+def nearest_of(requirement: str, machine: Machine, wish: Wish, table: Table = tables.releases) -> Candidate:
     """Return the build of the newest release of a requirement that has the fewest obstacles here."""
     wanted = parse(requirement)
-    newest = next(offered(wanted, machine, wish), None)
+    newest = next(offered(wanted, machine, wish, table), None)
     if newest is None:
-        raise unknown_version(wanted)
+        raise unknown_version(wanted, table)
     gpu = uses_gpu(machine, replace(wish, requirements=(requirement,)))
     return best_candidate(newest, machine, replace(wish, gpu=gpu))
 

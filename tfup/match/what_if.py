@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from tfup import tables
 from tfup.match.gpu import what_if as accelerators
 from tfup.match.keras import pair_of
 from tfup.match.platforms import (
@@ -27,6 +28,7 @@ from tfup.requirements import is_build, is_keras
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tfup.match.builds import Table
     from tfup.model import Choice, Obstacle
 
 
@@ -38,21 +40,23 @@ class Change(NamedTuple):
     wish: Wish
 
 
-def what_would_help(requirement: str, machine: Machine, wish: Wish) -> str | None:
+def what_would_help(
+    requirement: str, machine: Machine, wish: Wish, table: Table = tables.releases
+) -> str | None:
     """Return the first thing to change for a release, and what it gives; None where nothing is or can be."""
-    best = nearest_of(requirement, machine, wish)
+    best = nearest_of(requirement, machine, wish, table)
     changes = (CHANGES[one.name](best.build, machine, wish) for one in best.obstacles if one.name in CHANGES)
     change = next((change for change in changes if change), None)
     if not change:
         return None
     exact = f"{best.build.project}=={best.build.version}"
-    left = nearest_of(exact, change.machine, change.wish).obstacles
-    return f"{change.words} {describe_gain(exact, change, left)}"
+    left = nearest_of(exact, change.machine, change.wish, table).obstacles
+    return f"{change.words} {describe_gain(exact, change, left, table)}"
 
 
-def describe_gain(requirement: str, change: Change, left: tuple[Obstacle, ...]) -> str:
+def describe_gain(requirement: str, change: Change, left: tuple[Obstacle, ...], table: Table) -> str:
     """Return what a change gives: the release asked about, else what is chosen instead and what is left."""
-    choice = find_choice(requirement, change)
+    choice = find_choice(requirement, change, table)
     still = ", ".join(dict.fromkeys(obstacle.name for obstacle in left))
     if not still and choice:
         return f"gives {describe_choice(choice, change)}"
@@ -67,11 +71,12 @@ def describe_choice(choice: Choice, change: Change) -> str:
     return f"{choice.project} {choice.version}{place if asked else ''}"
 
 
-def find_choice(requirement: str, change: Change) -> Choice | None:
+def find_choice(requirement: str, change: Change, table: Table) -> Choice | None:
     """Return what would be chosen for the requirement, else for the wish."""
     beside = tuple(text for text in change.wish.requirements if not is_build(text))
     exact = replace(change.wish, requirements=(requirement, *beside))
-    return match(change.machine, exact).choice or match(change.machine, change.wish).choice
+    found = match(change.machine, exact, table).choice
+    return found or match(change.machine, change.wish, table).choice
 
 
 # ---------------------------------------------------------------- one change for each kind of obstacle

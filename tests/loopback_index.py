@@ -113,7 +113,21 @@ class Handler(BaseHTTPRequestHandler):
         elif manner == "other":
             content = wheel("sunny", "1.0", content="evil = True\n")[1]
             length = len(content)
-        self.send(content, length)
+        if manner == "parts":
+            self.send_part(content)
+        else:
+            self.send(content, length)
+
+    def send_part(self, content: bytes) -> None:
+        """Send the bytes that were asked for: from the first to the last, or the last ones."""
+        first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        start = int(first) if first else max(0, len(content) - int(last))
+        end = min(int(last) + 1, len(content)) if first and last else len(content)
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
+        self.send_header("Content-Length", str(end - start))
+        self.end_headers()
+        self.wfile.write(content[start:end])
 
     def send_page(self, manner: str, name: str) -> None:
         """Send the page of a project, or half of it."""

@@ -352,9 +352,9 @@ def render(about: dict[str, Any], rows: list[Any]) -> str:
     return f'{{"about":{encode(about).decode()},\n"rows":[\n{lines}\n]}}\n'
 
 
-def save(name: str, about: dict[str, Any], rows: list[Any]) -> None:
+def save(name: str, about: dict[str, Any], rows: list[Any], folder: Path | None = None) -> None:
     """Write a table in its canonical form, whole or not at all; for the tools."""
-    path = DATA / name
+    path = (folder or DATA) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, render(about, rows).encode())
     load.cache_clear()

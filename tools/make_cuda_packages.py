@@ -9,21 +9,18 @@ Usage: python -m tools.make_cuda_packages
 
 from __future__ import annotations
 
-import io
 import sys
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.request import Request, urlopen
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.metadata import Metadata
 from packaging.version import Version
 
 from tfup import tables
 from tfup.match.gpu.pip_packages import FAMILY, CudaPackageRow
-from tools.index import SECONDS, files_of, size_of
+from tools.index import files_of, opened, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +65,6 @@ LIBRARIES = {
 
 
 QUESTIONS = 8  # asked of the index at once
-PART = 1 << 17  # bytes fetched at once
 
 
 class Needed(NamedTuple):
@@ -198,49 +194,6 @@ def libraries(address: str, package: str) -> list[str]:
     if missing := [name for name in found if name not in names]:
         sys.exit(f"{package} lacks {', '.join(missing)}.")
     return found
-
-
-def opened(address: str) -> zipfile.ZipFile:
-    """Return a wheel of the index, of which only the parts that are asked for are fetched."""
-    return zipfile.ZipFile(io.BufferedReader(Remote(address), buffer_size=PART))
-
-
-class Remote(io.RawIOBase):
-    """A file of the index that is read in parts: the list of files is at the end of a wheel of 600 MB."""
-
-    def __init__(self, address: str) -> None:
-        """Ask for the size, and start at the beginning."""
-        with urlopen(Request(address, method="HEAD"), timeout=SECONDS) as answer:  # noqa: S310 -- the person's index
-            self.size = int(answer.headers["Content-Length"])
-        self.address, self.place = address, 0
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that any part can be read."""
-        return True
-
-    def tell(self) -> int:
-        """Return the place."""
-        return self.place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
-        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
-        return self.place
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 -- any buffer, which 3.10 has no word for
-        """Fill a buffer with the next bytes, and return how many they are."""
-        end = min(self.place + len(buffer), self.size)
-        if end <= self.place:
-            return 0
-        part = Request(self.address, headers={"Range": f"bytes={self.place}-{end - 1}"})  # noqa: S310 -- likewise
-        with urlopen(part, timeout=SECONDS) as answer:  # noqa: S310 -- likewise
-            buffer[: end - self.place] = answer.read()
-        count, self.place = end - self.place, end
-        return count
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ project such as tensorflow-gpu, it is the lock of tensorflow on Linux, once the 
 
 from __future__ import annotations
 
+<<<<<<< HEAD:tools/python27_locks.py
 import shutil
 from email import message_from_bytes
 from functools import cache
@@ -13,6 +14,13 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.request import urlopen
 from zipfile import ZipFile
+=======
+import argparse
+import sys
+from email import message_from_bytes
+from functools import cache
+from typing import TYPE_CHECKING
+>>>>>>> b346744 (What a release needs of a machine is measured by a tool that anybody can run):tools/make_legacy_locks.py
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -161,12 +169,9 @@ def asked_by(choice: Choice, companions: Companions, name: str, version: str) ->
 @cache
 def requirements_in(address: str) -> tuple[str, ...]:
     """Return the Requires-Dist of a wheel that the index has."""
-    with TemporaryFile() as file:
-        with urlopen(address, timeout=index.SECONDS) as answer:  # noqa: S310 -- the person's own index
-            shutil.copyfileobj(answer, file)
-        with ZipFile(file) as wheel:
-            name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-            return tuple(message_from_bytes(wheel.read(name)).get_all("Requires-Dist", []))
+    with index.opened(address) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+        return tuple(message_from_bytes(wheel.read(name)).get_all("Requires-Dist", []))
 
 
 def listed(name: str, version: str, addresses: Addresses) -> tuple[Wheel, ...]:

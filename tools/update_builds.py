@@ -25,13 +25,20 @@ from packaging.version import Version
 from tfup.model import Wheel
 from tfup.tables import DATA, BuildRow, Table, load, save, wheel_name
 from tools import index
-from tools.import_facts import PROJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tools.index import Listed
 
+PROJECTS = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-gpu",
+    "tensorflow-intel",
+    "tensorflow-macos",
+    "tensorflow-cpu-aws",
+)
 FAMILIES = {
     r"(many)?linux\w*_x86_64": "linux_x86_64",
     r"(many)?linux\w*_aarch64": "linux_aarch64",

@@ -3,19 +3,16 @@
 Usage: python -m tools.update_runtimes [--again]
 
 Of each release for Windows the toolset and the longest path are read out of one wheel, by asking for those
-bytes alone; a wheel is fetched whole where that does not suffice: where another linker says no toolset, or
-the toolset has newer parts of the runtime. With `--again`, releases that the table has are measured again.
+bytes alone; all libraries are read where that does not suffice: where another linker says no toolset, or the
+toolset has newer parts of the runtime. With `--again`, releases that the table has are measured again.
 """
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from itertools import takewhile
 from typing import TYPE_CHECKING
-from urllib.request import Request, urlopen
-from zipfile import ZipFile, ZipInfo
 
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
@@ -23,17 +20,17 @@ from packaging.version import Version
 from tfup.machine.dll import parse_resources, read_toolset
 from tfup.machine.windows import RUNTIMES
 from tfup.tables import DATA, BuildRow, MsvcNeedRow, MsvcWheelRow, load, save
-from tools.index import SECONDS, page_of
+from tools.index import opened, page_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from zipfile import ZipFile, ZipInfo
 
     from tools.index import Listed
 
 PROJECT = "msvc-runtime"
 FAMILY = "windows_amd64"
 HOLDERS = ("tensorflow", "tensorflow-intel")
-BLOCK = 1 << 16
 EXCEPTIONS, THREADS, MUTEX = "14.20", "14.38", "14.40"
 """The first toolsets whose programs load vcruntime140_1, load vcruntime140_threads, make a mutex alone.
 
@@ -42,44 +39,6 @@ Microsoft's notes on Visual Studio 2019 (/d2FH4), 2022 17.8 (C11 threads) and 20
 PARTS = re.compile(rb"(?i)\b((?:msvcp140|vcruntime140)\w*)\.dll\0")
 OLD_MUTEX, ANY_MUTEX = b"_Mtx_init_in_situ\0", b"_Mtx_lock\0"
 """Functions of the runtime: programs of a toolset before MUTEX call both."""
-
-
-class Remote(io.RawIOBase):
-    """A file of the index, of which only the bytes that are read are fetched."""
-
-    def __init__(self, address: str) -> None:
-        """Ask for its size."""
-        self.address, self.place = address, 0
-        with self.fetch(0, 1) as answer:
-            self.size = int(answer.headers["Content-Range"].rpartition("/")[2])
-
-    def fetch(self, start: int, count: int):  # type: ignore[no-untyped-def]  # noqa: ANN201 -- urlopen's own answer
-        """Ask for some of its bytes."""
-        span = f"bytes={start}-{start + count - 1}"
-        return urlopen(Request(self.address, headers={"Range": span}), timeout=SECONDS)  # noqa: S310 -- the index
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that one may begin anywhere."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
-        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
-        return self.place
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Read what fits, and go on behind it."""
-        count = min(len(buffer), self.size - self.place)
-        if count <= 0:
-            return 0
-        with self.fetch(self.place, count) as answer:
-            buffer[:count] = answer.read()
-        self.place += count
-        return count
 
 
 def main() -> None:
@@ -119,12 +78,10 @@ def version_of(listed: Listed) -> Version:
 
 def describe_wheel(listed: Listed) -> MsvcWheelRow:
     """Return what one wheel brings."""
-    with urlopen(listed.address, timeout=SECONDS) as answer:  # noqa: S310 -- the person's own index
-        content = answer.read()
-    with ZipFile(io.BytesIO(content)) as wheel:
+    with opened(listed.address) as wheel:
         parts = {name: part for name in RUNTIMES if (part := part_of(wheel, name))}
     tag, file = listed.file.file.split("-")[-3], listed.file
-    return MsvcWheelRow(tag, str(version_of(listed)), file.file, file.sha256, len(content), parts)
+    return MsvcWheelRow(tag, str(version_of(listed)), file.file, file.sha256, size_of(listed), parts)
 
 
 def part_of(wheel: ZipFile, name: str) -> str | None:
@@ -157,7 +114,7 @@ def known_needs() -> dict[str, MsvcNeedRow]:
 
 def measure(version: str, listed: Listed) -> MsvcNeedRow:
     """Read what one release needs."""
-    with ZipFile(io.BufferedReader(Remote(listed.address), BLOCK)) as wheel:
+    with opened(listed.address) as wheel:
         with wheel.open(max(libraries_of(wheel), key=lambda one: one.file_size)) as library:
             toolset = read_toolset(library)  # type: ignore[arg-type]
         longest = max(map(len, wheel.namelist()))
@@ -180,10 +137,8 @@ def usual_parts(toolset: str) -> list[str]:
 
 
 def look_through(version: str, toolset: str | None, listed: Listed, longest: int) -> MsvcNeedRow:
-    """Read the whole wheel for the names of what it loads."""
-    with urlopen(listed.address, timeout=SECONDS) as answer:  # noqa: S310 -- the person's own index
-        content = io.BytesIO(answer.read())
-    with ZipFile(content) as wheel:
+    """Read all libraries of a wheel for the names of what they load."""
+    with opened(listed.address) as wheel:
         names = {name for library in libraries_of(wheel) for name in names_in(wheel, library)}
     parts = sorted(names & set(RUNTIMES))
     return MsvcNeedRow(version, toolset or least_toolset(names), parts, longest)

@@ -9,13 +9,16 @@ import pytest
 from msgspec.structs import replace
 
 from tests.as_of import as_of
+from tfup import tables
 from tfup.machine import read_machine
 from tfup.machine.capability import by_name
 from tfup.match.builds import releases
 from tfup.match.gpu import kernels, pip_packages
+from tfup.match.gpu.cards import without_part
 from tfup.match.gpu.drivers import last_driver, needed_driver, parts_of
 from tfup.match.gpu.judge import has_gpu
 from tfup.match.gpu.libraries import knows, possible_sources, serves_cudnn, serves_toolkit
+from tfup.match.gpu.obstacles import part_obstacle
 from tfup.match.gpu.tables import CudaRow, DefectRow, cards, cuda_rows, defects, plugins, toolkits
 from tfup.match.obstacles import obstacles
 from tfup.match.search import match, why_not
@@ -38,7 +41,7 @@ from tfup.model import (
 from tfup.pin.companions import companions_of
 from tfup.pin.files import known_files
 from tfup.requirements import parse
-from tools import import_gpu_facts, make_gpu_page
+from tools import make_gpu_page
 
 THEN = as_of("2.21.0", candidate="2.22.0rc0")
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -491,12 +494,20 @@ def test_older_name_is_offered_where_it_would_use_the_gpu() -> None:
 
 
 def test_release_that_nobody_has_opened_is_not_called_a_cpu_build() -> None:
-    """Of a release candidate the tables know no GPU part: it is said so, and nothing is promised."""
+    """Of a release that no row tells of nothing is known: it is said so, and nothing is promised."""
+    build = replace(tables.builds(tables.releases("tensorflow")[0])[0], version="2.99.0")
+
+    assert "of whose GPU part nothing is known" in part_obstacle(build).found
+    assert "its GPU part is not known" == without_part("2.99.0", machine("580.95", "8.9"))[0].why
+
+
+def test_candidate_uses_the_gpu_and_says_what_was_derived() -> None:
+    """Its wheel was read, and says nowhere which CUDA it was built with."""
     found = matched(machine("580.95", "8.9"), wish("tensorflow==2.22.0rc0"))
 
     assert found.choice is not None
-    assert "cpu" == found.choice.accelerator
-    assert "nothing is known" in warned(found)["gpu-unused"]
+    assert ("cuda", "pip") == (found.choice.accelerator, found.choice.cuda_from)
+    assert "its CUDA follows from" in warned(found)["gpu-table-derived"]
 
 
 # ---------------------------------------------------------------- systems
@@ -684,27 +695,6 @@ def test_row_that_is_no_row_is_refused(change: dict[str, object]) -> None:
 
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**good, **change}, CudaRow)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2.3.x", "==2.3.*"),
-        ("2.16.1, 2.16.2, 2.20.0", ">=2.16.1,<=2.20.0"),
-        ("2.5 to 2.10", ">=2.5,<2.11"),
-        ("2.21.0", "==2.21.0"),
-    ],
-)
-def test_prose_becomes_a_range(text: str, expected: str) -> None:
-    """The import knows the ways in which the facts name releases."""
-    assert expected == import_gpu_facts.range_of(text)
-
-
-@pytest.mark.parametrize("text", ["the newest", "2.16 and later", "all"])
-def test_prose_that_is_not_known_ends_the_import(text: str) -> None:
-    """Nothing is guessed."""
-    with pytest.raises(SystemExit):
-        import_gpu_facts.where(text, None)
 
 
 def test_faults_are_routed_around() -> None:

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 
 from tests.pin.test_pin import CHOICE
 from tfup import tables
-from tfup.pin.advisories import AdvisoryRow, SupportRow, known_trouble
+from tfup.pin.advisories import AdvisoryRow, SupportRow, known_trouble, unmeasured
 
 DAY = date(2026, 11, 20)
 QUIET = replace(CHOICE, version="2.21.0", python_tag="cp313", python="3.13.0")
@@ -40,11 +40,21 @@ def test_a_month_of_support_counts_to_its_end(day: date, told: bool) -> None:  #
     assert told == ("python-out-of-support" in ids)
 
 
-def test_a_candidate_says_that_it_is_one_and_whose_needs_count() -> None:
-    """Nobody measured the binaries of 2.22.0rc0."""
+def test_a_candidate_says_that_it_is_one() -> None:
+    """It was asked for, and is not final."""
     ids = [notice.id for notice in known_trouble(replace(QUIET, version="2.22.0rc0"), DAY)]
 
-    assert ["pre-release", "needs-not-measured"] == ids
+    assert ["pre-release"] == ids
+
+
+def test_a_release_that_nobody_measured_says_whose_needs_count() -> None:
+    """Until `tools/measure_wheel.py` has read its wheels."""
+    row = tables.BuildRow("tensorflow", "2.99.0", QUIET.platform, [], needs_of="2.21.0")
+    (notice,) = unmeasured(replace(QUIET, version="2.99.0"), [row])
+
+    assert "needs-not-measured" == notice.id
+    assert "what 2.21.0 needs counts" in notice.text
+    assert () == tuple(unmeasured(QUIET, [row]))
 
 
 def test_the_advisories_are_whole() -> None:

@@ -15,7 +15,7 @@ from tfup.model import Notice
 from tfup.requirements import KERAS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tfup.model import Choice
 
@@ -38,7 +38,12 @@ class SupportRow(Struct, frozen=True):
 
 def known_trouble(choice: Choice, on: date | None = None) -> tuple[Notice, ...]:
     """Return what a person should know of this release on this Python; `on` is the day, else today."""
-    return (*candidate(choice), *unmeasured(choice), *out_of_support(choice, on), *vulnerable(choice))
+    return (
+        *candidate(choice),
+        *unmeasured(choice, tables.releases(choice.project)),
+        *out_of_support(choice, on),
+        *vulnerable(choice),
+    )
 
 
 def candidate(choice: Choice) -> Iterator[Notice]:
@@ -48,9 +53,8 @@ def candidate(choice: Choice) -> Iterator[Notice]:
         yield Notice("pre-release", text)
 
 
-def unmeasured(choice: Choice) -> Iterator[Notice]:
+def unmeasured(choice: Choice, rows: Iterable[tables.BuildRow]) -> Iterator[Notice]:
     """Nobody measured what these binaries need of a machine."""
-    rows = tables.releases(choice.project)
     cell = (choice.version, choice.platform)
     row = next((row for row in rows if (row.version, row.family) == cell), None)
     if row and row.needs_of:

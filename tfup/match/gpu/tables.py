@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Family = Literal["linux_x86_64", "windows_amd64", "macos_x86_64", "macos_arm64"]
 Capability = Annotated[str, Meta(pattern=r"^\d{1,2}\.\d$")]
 Minor = Annotated[str, Meta(pattern=r"^\d{1,2}\.\d{1,2}$")]
-Release = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*(\.post\d+)?$")]
-Range = Annotated[str, Meta(pattern=r"^((==|<=|>=|<|>)[\d.]+(\.\*|\.post\d+)?(,|$))*$")]
+Release = Annotated[str, Meta(pattern=r"^\d+(\.\d+)*(rc\d+|\.post\d+)?$")]
+Range = Annotated[str, Meta(pattern=r"^((==|<=|>=|<|>)[\d.]+(\.\*|rc\d+|\.post\d+)?(,|$))*$")]
 Drivers = dict[Literal["linux", "windows"], Release]
 """The oldest driver of a system; WSL counts as Windows, whose driver it borrows."""
 
@@ -60,7 +60,7 @@ class CudaRow(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
     """The toolkit that made the newest PTX."""
     pip: Literal["cu11", "cu12"] | None = None
     """The make of NVIDIA's packages on the index that has its libraries."""
-    derived: list[Literal["cudnn", "kernels", "sonames"]] = []
+    derived: list[Literal["cuda", "cudnn", "sonames"]] = []
     """What was not read out of this very wheel."""
     source: str = ""
 

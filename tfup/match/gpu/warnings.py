@@ -29,8 +29,8 @@ JIT_COST = (
     "this may take 30 minutes or longer"
 )
 DERIVED = {
+    "cuda": "its CUDA follows from the packages that it asks for, or from its kernels",
     "cudnn": "its cuDNN minor follows from its neighbours",
-    "kernels": "its kernels are those of another patch release",
     "sonames": "the names of its libraries follow from its CUDA",
 }
 

@@ -6,21 +6,9 @@ project such as tensorflow-gpu, it is the lock of tensorflow on Linux, once the 
 
 from __future__ import annotations
 
-<<<<<<< HEAD:tools/python27_locks.py
-import shutil
 from email import message_from_bytes
 from functools import cache
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.request import urlopen
-from zipfile import ZipFile
-=======
-import argparse
-import sys
-from email import message_from_bytes
-from functools import cache
-from typing import TYPE_CHECKING
->>>>>>> b346744 (What a release needs of a machine is measured by a tool that anybody can run):tools/make_legacy_locks.py
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

@@ -2,7 +2,6 @@
 
 `obstacles` decides and explains: a build fits where it finds none, and what it finds is the
 explanation of every build passed over. What a machine file does not know is held against no build.
-The parts are in `matching/`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make the row of cuda.json for a release: what was read in its wheel, and what is known besides."""
+"""Make the row of gpu_builds.json for a release: what was read in its wheel, and what is known besides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def cuda_row(cell: Cell, measured: Measured, rows: CudaRows) -> CudaRow | None:
     linked = {name for needs in measured.needs for name in needs.linked if OF_NVIDIA.match(name)}
     names = renamed(same.sonames if same else [], major(cudnn))
     if not (names or linked):
-        sentence = f"No row of cuda.json is for CUDA {major(cuda)}: nobody knows the names of its libraries."
+        sentence = (
+            f"No row of gpu_builds.json is for CUDA {major(cuda)}: nobody knows the names of its libraries."
+        )
         raise CannotMeasureError(sentence)
     doubts = {"cuda": cuda_derived, "cudnn": cudnn_derived, "sonames": not linked}
     fields = {
@@ -106,7 +108,7 @@ def cudnn_of(measured: Measured, known: CudaRow | None) -> tuple[str, bool]:
     if known and said in {"", major(known.cudnn)}:
         return known.cudnn, True
     if not said:
-        sentence = f"{measured.file} does not say its cuDNN, and no row of cuda.json is for that CUDA."
+        sentence = f"{measured.file} does not say its cuDNN, and no row of gpu_builds.json is for that CUDA."
         raise CannotMeasureError(sentence)
     return f"{said}.0", True
 

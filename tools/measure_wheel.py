@@ -4,8 +4,8 @@ Usage: python -m tools.measure_wheel [REQUIREMENT...] [--family F] [--write]
 
 Without a requirement, what was never measured itself is measured: the rows of builds.json with `needs_of`.
 One wheel of each release and system is read, that for the newest Python: of the libraries in it, which take
-up nearly all of a wheel, and of little else. A line tells each difference from builds.json, cuda.json and
-libstdcxx.json. Ends with 1 where they differ, with 2 where something could not be measured; --write puts
+up nearly all of a wheel, and of little else. A line tells each difference from builds.json, gpu_builds.json
+and libstdcxx.json. Ends with 1 where they differ, with 2 where something could not be measured; --write puts
 what was measured into the tables.
 """
 
@@ -45,6 +45,9 @@ AT_ONCE = 3  # wheels, each of which may take a gigabyte of disk
 GPU_FAMILIES = ("linux_x86_64", "windows_amd64", "macos_x86_64")
 RUNTIME = re.compile(r"msvcp140(_\w+)?\.dll")
 FAILURES = (CannotMeasureError, UnknownCompressionError, NoSuchProjectError, *BROKEN)
+
+BUILDS, GPU_BUILDS, LIBSTDCXX = "builds/builds.json", "gpu/gpu_builds.json", "builds/libstdcxx.json"
+"""The three tables."""
 
 
 class Tables(NamedTuple):
@@ -205,11 +208,11 @@ def newest_levels(tables: Tables, found: Mapping[Cell, Measured]) -> dict[tuple[
 
 def read_tables(folder: Path) -> Tables:
     """Read the three tables."""
-    builds = {Cell(row.project, row.version, row.family): row for row in rows_of(folder, "builds", BuildRow)}
-    cuda: CudaRows = {(row.version, row.family): row for row in rows_of(folder, "cuda", CudaRow)}
+    builds = {Cell(row.project, row.version, row.family): row for row in rows_of(folder, BUILDS, BuildRow)}
+    cuda: CudaRows = {(row.version, row.family): row for row in rows_of(folder, GPU_BUILDS, CudaRow)}
     ranges = [
         (row.family, SpecifierSet(row.tensorflow), row.level)
-        for row in rows_of(folder, "libstdcxx", LibstdcxxRow)
+        for row in rows_of(folder, LIBSTDCXX, LibstdcxxRow)
     ]
     levels = {
         (cell.family, cell.version): level
@@ -222,7 +225,7 @@ def read_tables(folder: Path) -> Tables:
 
 def rows_of(folder: Path, name: str, row: type[R]) -> list[R]:
     """Return the rows of a table in a folder."""
-    content = msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=Table)
+    content = msgspec.json.decode((folder / name).read_bytes(), type=Table)
     return [msgspec.convert(one, row) for one in content.rows]
 
 
@@ -234,12 +237,12 @@ def write_tables(tables: Tables, folder: Path) -> None:
         reverse=True,
     )
     for name, rows in (
-        ("builds", ordered(tables.builds.values())),
-        ("cuda", newest_first),
-        ("libstdcxx", list(level_rows(tables.levels))),
+        (BUILDS, ordered(tables.builds.values())),
+        (GPU_BUILDS, newest_first),
+        (LIBSTDCXX, list(level_rows(tables.levels))),
     ):
-        about = msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=Table).about
-        save(f"{name}.json", about, [msgspec.convert(asdict(row), type(row)) for row in rows], folder)
+        about = msgspec.json.decode((folder / name).read_bytes(), type=Table).about
+        save(name, about, [msgspec.convert(asdict(row), type(row)) for row in rows], folder)
 
 
 def level_rows(levels: Mapping[tuple[str, str], int]) -> Iterator[LibstdcxxRow]:

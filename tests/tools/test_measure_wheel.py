@@ -19,6 +19,7 @@ from tests import loopback_index
 from tfup import tables
 from tfup.tables import DATA, BuildRow
 from tools import binaries, fatbin, gpu_rows, measure_wheel, wheel_contents
+from tools.measure_wheel import BUILDS, GPU_BUILDS, LIBSTDCXX
 from tools.update_builds import Cell
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def test_build_without_any_word_has_the_cuda_of_its_kernels() -> None:
 
 @pytest.mark.parametrize(
     ("asks", "words"),
-    [({"cudnn": "10.1"}, "No row of cuda.json is for CUDA 99"), ({}, "does not say its cuDNN")],
+    [({"cudnn": "10.1"}, "No row of gpu_builds.json is for CUDA 99"), ({}, "does not say its cuDNN")],
 )
 def test_new_major_of_cuda_is_not_guessed(asks: dict[str, str], words: str) -> None:
     """What its libraries are called is found out by a person."""
@@ -302,17 +303,17 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 def folder(tmp_path: Path) -> Path:
     """Return a folder with tables that know little."""
     neighbour = measure_wheel.read_tables(DATA).cuda["2.10.1", "windows_amd64"]
-    rows: dict[str, list[Any]] = {"builds": [], "cuda": [neighbour], "libstdcxx": []}
+    rows: dict[str, list[Any]] = {BUILDS: [], GPU_BUILDS: [neighbour], LIBSTDCXX: []}
     for version, family in (("9.9", "windows_amd64"), ("9.9", "macos_x86_64"), ("9.8", "windows_amd64")):
-        rows["builds"].append(BuildRow("tensorflow", version, family, [], glibc="2.99", needs_of="9.7"))
+        rows[BUILDS].append(BuildRow("tensorflow", version, family, [], glibc="2.99", needs_of="9.7"))
     for name, table in rows.items():
-        tables.save(f"{name}.json", {"made_by": "a test"}, table, tmp_path)
+        tables.save(name, {"made_by": "a test"}, table, tmp_path)
     return tmp_path
 
 
 def read(folder: Path, name: str) -> list[dict[str, Any]]:
     """Return the rows of a table."""
-    rows: list[dict[str, Any]] = msgspec.json.decode((folder / f"{name}.json").read_bytes())["rows"]
+    rows: list[dict[str, Any]] = msgspec.json.decode((folder / name).read_bytes())["rows"]
     return rows
 
 
@@ -328,8 +329,8 @@ def test_release_is_measured(
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://{served}/{manner}/simple")
 
     assert 0 == measure_wheel.main(["tensorflow==9.9", "--write"], folder)
-    macos, windows, untouched = read(folder, "builds")
-    part, neighbour = read(folder, "cuda")
+    macos, windows, untouched = read(folder, BUILDS)
+    part, neighbour = read(folder, GPU_BUILDS)
 
     assert (["avx"], "12.3", None) == (macos["cpu"], macos["macos"], macos.get("needs_of"))
     assert ["msvcp140.dll", "msvcp140_1.dll"] == windows["vc_runtime"]
@@ -347,21 +348,21 @@ def test_release_is_measured(
 @pytest.mark.usefixtures("served")
 def test_difference_is_told_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line for each, and the exit code."""
-    before = read(folder, "builds")
+    before = read(folder, BUILDS)
 
     assert 1 == measure_wheel.main(["tensorflow==9.9", "--family", "macos_x86_64"], folder)
     assert 'tensorflow 9.9 macos_x86_64: macos "12.3", the table has nothing' in capsys.readouterr().out
-    assert before == read(folder, "builds")
+    assert before == read(folder, BUILDS)
 
 
 @pytest.mark.usefixtures("served")
 def test_needs_of_an_empty_wheel_are_those_of_its_carrier(folder: Path) -> None:
     """Without a requirement all is measured that never was."""
     assert 0 == measure_wheel.main(["--write"], folder)
-    row = read(folder, "builds")[2]
+    row = read(folder, BUILDS)[2]
 
     assert ("tensorflow-intel==9.8", ["avx"]) == (row["carried_by"], row["cpu"])
-    assert not [row for row in read(folder, "builds") if "needs_of" in row]
+    assert not [row for row in read(folder, BUILDS) if "needs_of" in row]
 
 
 @pytest.mark.usefixtures("served")

@@ -20,7 +20,7 @@ HEAD = """\
 
 What people ran into with TensorFlow and Keras, why, and what repairs it.
 `tfup explain` finds the cause in a log, `tfup doctor` in an environment; both point here.
-This page is made from `known_issues.json` and `doctor_issues.json` in `tfup/data/`.
+This page is made from `known_issues.json` and `doctor_issues.json` in `tfup/data/doctor/`.
 Change the tables, not the page, and run `python -m tools.make_known_issues_page`.
 
 Where a remedy says MINOR or VERSION, put the release of your TensorFlow: 2.15, or 2.15.1.

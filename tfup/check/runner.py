@@ -26,7 +26,7 @@ from tfup.files import open_log
 from tfup.model import Environment, Outcome, Status, Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from io import FileIO
 
     from tfup.model import Accelerator
@@ -120,7 +120,7 @@ def check(  # noqa: PLR0913 - what a run is made of, each word once
         if on_outcome:
             on_outcome(outcome)
 
-    wanted = known(names, (*all_checks(), *TRAIN_CHECKS))
+    wanted = known(names, {*all_checks(), *TRAIN_CHECKS})
     deadline, deaf = time.monotonic() + timeout, lambda _name, _detail: None
     run = _Run(environment, log, timeout, deadline, tell, on_progress or deaf, variables or {})
     while left := wanted[len(outcomes) :]:
@@ -165,10 +165,11 @@ def checks_digest(
 # ---------------------------------------------------------------- what is asked of whom
 
 
-def known(names: Sequence[str] | None, checks: Sequence[str] | None = None) -> list[str]:
+def known(names: Sequence[str] | None, checks: Collection[str] | None = None) -> list[str]:
     """Return the checks of these names, or the usual ones; UsageError where there is none of that name."""
     names = CHECKS if names is None else names
-    unknown = [name for name in names if name not in (checks or all_checks())]
+    allowed = all_checks() if checks is None else checks
+    unknown = [name for name in names if name not in allowed]
     if set(unknown) & {*TRAIN_CHECKS}:
         sentence = f"{unknown[0]} is tried by --train alone."
         raise UsageError(sentence, hint="tfup check --train")

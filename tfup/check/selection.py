@@ -21,7 +21,7 @@ TENSORFLOW = "tensorflow"
 ABOUT_TENSORFLOW = ("import_tensorflow", "hello_session", "matrix_product", *runner.GPU_CHECKS)
 
 
-def try_out(  # noqa: PLR0913 - those of `check.check`, and the plan
+def try_out(  # noqa: PLR0913 - those of `runner.check`, and the plan
     plan: Plan | None,
     environment: Environment,
     names: Sequence[str] | None = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from tfup import tables
-from tfup.match.gpu import what_if as accelerators
+from tfup.match.gpu import what_if as gpu
 from tfup.match.keras import pair_of
 from tfup.match.platforms import (
     FAMILIES,
@@ -180,10 +180,10 @@ CHANGES: dict[str, Callable[[Build, Machine, Wish], Change | None]] = {
     "carrier": drop_python,
     "keras": change_keras,
     "accelerator": use_cpu,
-    "driver": change_gpu_part(accelerators.newer_driver),
-    "gpu": change_gpu_part(accelerators.other_card),
-    "cuda": change_gpu_part(accelerators.other_toolkit),
-    "cudnn": change_gpu_part(accelerators.other_cudnn),
+    "driver": change_gpu_part(gpu.newer_driver),
+    "gpu": change_gpu_part(gpu.other_card),
+    "cuda": change_gpu_part(gpu.other_toolkit),
+    "cudnn": change_gpu_part(gpu.other_cudnn),
     "yanked": name_release,
 }
 """By the name of the obstacle."""
